@@ -1,0 +1,10 @@
+// One jest configuration for every package: ESM through ts-jest, a machine-readable report in test-output/.
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: '<rootDir>/tsconfig.test.json' }] },
+  // Two packages of one workspace use two cores already; a registry under test wants one of its own.
+  maxWorkers: 2,
+};

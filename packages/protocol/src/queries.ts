@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { LIMITS } from './limits.js';
+import { communicationModeSchema, membraneStatusSchema } from './membrane.js';
+import { membraneIdSchema, namespaceSchema } from './names.js';
+
+/** A whole number in a query, which is text. */
+function countSchema(max: number) {
+  return z
+    .string()
+    .regex(/^[0-9]{1,15}$/, `must be a whole number from 1 to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(1).max(max));
+}
+
+export const discoverParamsSchema = z.object({ id: membraneIdSchema });
+
+export const discoverQuerySchema = z.object({ namespace: namespaceSchema.optional() });
+export type DiscoverQuery = z.infer<typeof discoverQuerySchema>;
+
+/** Prefix of the query keys that filter a list by metadata: `meta.zone=a`. */
+export const METADATA_FILTER_PREFIX = 'meta.';
+
+export const listQuerySchema = z.object({
+  namespace: namespaceSchema.optional(),
+  parent: z
+    .union([z.literal(''), membraneIdSchema])
+    .optional()
+    .meta({ description: 'Children of this membrane; empty: the roots.' }),
+  communication_mode: communicationModeSchema.optional(),
+  status: membraneStatusSchema.optional(),
+  limit: countSchema(LIMITS.maxPageSize).optional().meta({
+    description: 'Records on a page. Without `limit` and `cursor` the answer is the whole list.',
+  }),
+  cursor: z
+    .string()
+    .regex(/^[0-9]{1,16}\.[0-9]{1,16}$/, 'must be the X-Membrane-Next-Cursor of an earlier page')
+    .optional()
+    .meta({ description: 'The `X-Membrane-Next-Cursor` of the page before.' }),
+});
+export type ListQuery = z.infer<typeof listQuerySchema>;
+
+export const eventsQuerySchema = z.object({
+  membrane: membraneIdSchema.optional(),
+  namespace: namespaceSchema.optional(),
+  since: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9-]{1,64}:)?[0-9]{1,15}$/, 'must be a revision, or an X-Membrane-Revision header')
+    .optional()
+    .meta({ description: 'Only events of later revisions, the oldest first page of them.' }),
+  limit: countSchema(LIMITS.maxPageSize)
+    .optional()
+    .meta({ description: 'Events at most; 100 unless given.' }),
+});
+export type EventsQuery = z.infer<typeof eventsQuerySchema>;

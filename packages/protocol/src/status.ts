@@ -1,0 +1,26 @@
+import { z } from 'zod';
+
+const countsSchema = z.object({ active: z.number(), unhealthy: z.number(), draining: z.number() });
+export type StatusCounts = z.infer<typeof countsSchema>;
+
+export const registryStatusSchema = z
+  .object({
+    registry_id: z.string().meta({ description: 'Made once, kept with the data.' }),
+    version: z.string(),
+    membrane_count: z.number().meta({ description: 'Live instances in all namespaces.' }),
+    peer_count: z.number().meta({ description: 'Other registries that serve the same namespaces.' }),
+    uptime: z.number().meta({ description: 'Seconds.' }),
+    revision: z.number(),
+    counts: countsSchema.meta({ description: 'Live instances by status.' }),
+    namespaces: z.record(z.string(), countsSchema),
+    store: z.object({
+      kind: z.string().meta({ description: '`memory`, `sqlite` or `keyv`.' }),
+      location: z.string().nullable(),
+      writable: z.boolean().meta({ description: 'False while changes fail: no lease is ended meanwhile.' }),
+    }),
+    recovering: z.boolean().meta({ description: 'True while leases run their first term after a restart.' }),
+  })
+  .meta({ id: 'RegistryStatus' });
+export type RegistryStatus = z.infer<typeof registryStatusSchema>;
+
+export const healthSchema = z.object({ status: z.string() }).meta({ id: 'Health' });

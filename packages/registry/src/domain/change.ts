@@ -1,0 +1,36 @@
+import type { EventType, MembraneError } from '@membrane/protocol';
+import type { Instance, MembraneNode } from './membrane-node.js';
+
+export interface NodeChange {
+  readonly before: MembraneNode | undefined;
+  /** Undefined where the node goes. */
+  readonly after: MembraneNode | undefined;
+}
+
+/** An event before its commit: revisions in it are still pending. */
+export interface EventDraft {
+  readonly event: EventType;
+  readonly namespace: string;
+  readonly id: string;
+  readonly instanceId: string;
+  readonly parent: string | null;
+  /** As the change leaves it; absent where the instance goes. */
+  readonly instance?: Instance;
+  /** Ancestors before and after, the parent first; absent where it was not, or is no more, in the tree. */
+  readonly before?: readonly string[];
+  readonly after?: readonly string[];
+}
+
+/** What one command does to the state: all of it or nothing, under one revision. */
+export interface Change {
+  /** Wall clock, epoch milliseconds. */
+  readonly atMs: number;
+  readonly nodes: readonly NodeChange[];
+  readonly events: readonly EventDraft[];
+}
+
+/** What a command comes to, seen from one state. */
+export type Decision<Outcome> =
+  | { readonly kind: 'changed'; readonly change: Change; readonly outcome: Outcome }
+  | { readonly kind: 'unchanged'; readonly outcome: Outcome }
+  | { readonly kind: 'refused'; readonly error: MembraneError };

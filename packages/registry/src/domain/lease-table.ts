@@ -1,0 +1,122 @@
+import { ExpiryWheel, type WheelItem } from './expiry-wheel.js';
+import { findLeaseFault, type LeaseFault } from './lease-fault.js';
+import type { Instance } from './membrane-node.js';
+
+/** Silence of this many intervals makes a lease unhealthy, then ends it. */
+export const UNHEALTHY_AFTER_INTERVALS = 2;
+export const EXPIRED_AFTER_INTERVALS = 5;
+
+/** The right of one instance to its name, as long as it renews. Times are those of the lease clock. */
+export interface Lease extends WheelItem {
+  readonly namespace: string;
+  readonly id: string;
+  instance: Instance;
+  renewedAtMs: number;
+  /** True once its end is decided: renewals come too late, unless the commit fails. */
+  ending: boolean;
+}
+
+/** `recovered`: renewed, and its status has to follow. */
+export type Renewal = 'renewed' | 'recovered' | LeaseFault;
+
+/** Any instance of any membrane; ids have no slash. */
+export function leaseKey(namespace: string, id: string, instanceId: string): string {
+  return instanceId === 'default' ? `${namespace}/${id}` : `${namespace}/${id}/${instanceId}`;
+}
+
+/**
+ * Who is alive, by the lease clock. Renewing writes one number; the wheel finds out when it next looks at the lease.
+ */
+export class LeaseTable {
+  readonly #leases = new Map<string, Lease>();
+  readonly #wheel: ExpiryWheel<Lease>;
+
+  /** `tickMs` is how often `advance` is going to be called. */
+  constructor(tickMs: number, nowMs: number) {
+    this.#wheel = new ExpiryWheel(tickMs, nowMs);
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  get(namespace: string, id: string, instanceId: string): Lease | undefined {
+    return this.#leases.get(leaseKey(namespace, id, instanceId));
+  }
+
+  /** A new lease, or a new incarnation of one, renewed at `renewedAtMs`. */
+  begin(namespace: string, id: string, instance: Instance, renewedAtMs: number): void {
+    this.end(namespace, id, instance.instanceId);
+    const lease: Lease = {
+      namespace,
+      id,
+      instance,
+      renewedAtMs,
+      ending: false,
+      bucket: undefined,
+      position: 0,
+    };
+    this.#leases.set(leaseKey(namespace, id, instance.instanceId), lease);
+    this.#wheel.schedule(lease, dueAtMs(lease));
+  }
+
+  /** The same lease with another state; its pace or status may have changed, so it is looked at anew. */
+  update(lease: Lease, instance: Instance): void {
+    lease.instance = instance;
+    this.#wheel.schedule(lease, dueAtMs(lease));
+  }
+
+  end(namespace: string, id: string, instanceId: string): void {
+    const key = leaseKey(namespace, id, instanceId);
+    const lease = this.#leases.get(key);
+    if (lease === undefined) return;
+    this.#leases.delete(key);
+    this.#wheel.remove(lease);
+  }
+
+  /** Renews, or says why not. */
+  renew(
+    namespace: string,
+    id: string,
+    instanceId: string,
+    tokenHash: string | null,
+    incarnation: number | undefined,
+    nowMs: number,
+  ): Renewal {
+    const lease = this.#leases.get(leaseKey(namespace, id, instanceId));
+    if (lease === undefined || lease.ending) return 'not_registered';
+    const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
+    if (fault !== undefined) return fault;
+    lease.renewedAtMs = nowMs;
+    return lease.instance.status === 'unhealthy' ? 'recovered' : 'renewed';
+  }
+
+  /**
+   * Leases whose time has come, to be decided by the caller, after looking at no more than `budget` of them. They
+   * are out of the wheel: `update`, `end` or `restore` must follow. `done` is false where the budget ended it.
+   */
+  advance(nowMs: number, budget: number): { due: Lease[]; done: boolean } {
+    const due: Lease[] = [];
+    const done = this.#wheel.advance(nowMs, budget, (lease) => {
+      const atMs = dueAtMs(lease);
+      if (atMs <= nowMs) due.push(lease);
+      else this.#wheel.schedule(lease, atMs);
+    });
+    return { due, done };
+  }
+
+  /** Puts a lease back whose transition was not needed, or could not be committed. */
+  restore(lease: Lease): void {
+    lease.ending = false;
+    if (this.get(lease.namespace, lease.id, lease.instance.instanceId) === lease) {
+      this.#wheel.schedule(lease, dueAtMs(lease));
+    }
+  }
+}
+
+/** The next moment at which silence changes something. */
+export function dueAtMs(lease: Lease): number {
+  const intervals =
+    lease.instance.status === 'unhealthy' ? EXPIRED_AFTER_INTERVALS : UNHEALTHY_AFTER_INTERVALS;
+  return lease.renewedAtMs + intervals * lease.instance.heartbeatIntervalMs;
+}

@@ -1,0 +1,153 @@
+import type { CommunicationMode, JsonObject, MembraneStatus } from '@membrane/protocol';
+
+/**
+ * Stands for the revision of a commit that has not happened: `stampNode` replaces it. In a node or an instance
+ * it also marks what a change has to write.
+ */
+export const PENDING_REVISION = 0;
+
+export interface Endpoint {
+  readonly mode: CommunicationMode;
+  readonly address: string;
+  readonly realm?: string;
+}
+
+/** One live registration of an id. Immutable: a change makes a new one. */
+export interface Instance {
+  readonly instanceId: string;
+  readonly endpoint: string;
+  readonly communicationMode: CommunicationMode;
+  readonly endpoints: readonly Endpoint[];
+  readonly healthCheckUrl: string | null;
+  readonly metadata: JsonObject;
+  readonly weight: number;
+  readonly relay: boolean;
+  readonly heartbeatIntervalMs: number;
+  readonly status: MembraneStatus;
+  /** Wall clock, epoch milliseconds. */
+  readonly registeredAtMs: number;
+  /** Hash of the lease token; null for a registration without one. */
+  readonly tokenHash: string | null;
+  readonly attempt: number;
+  /** Hashes of the tokens this name was taken over from, newest first. */
+  readonly replacedTokenHashes: readonly string[];
+  /** Revision of the commit that made this registration: the fencing number. */
+  readonly incarnation: number;
+  /** Revision of its last change. */
+  readonly revision: number;
+}
+
+/**
+ * Why a registration ended: by its holder, by somebody else's decision, or by silence.
+ */
+export type EndReason = 'departed' | 'removed' | 'expired';
+
+/** What is remembered of a registration that ended, so that a late call of it has no effect. */
+export interface EndedInstance {
+  readonly instanceId: string;
+  readonly reason: EndReason;
+  readonly tokenHash: string | null;
+  readonly attempt: number;
+  readonly replacedTokenHashes: readonly string[];
+  /** Wall clock, epoch milliseconds. */
+  readonly endedAtMs: number;
+  readonly revision: number;
+}
+
+/** An id and its place in the tree, with the instances registered under it. Immutable. */
+export interface MembraneNode {
+  readonly namespace: string;
+  readonly id: string;
+  readonly parent: string | null;
+  /** What its registrant asked for: repeating it does not undo an operator's move. */
+  readonly requestedParent: string | null;
+  /** Unique within the registry, so it orders the nodes. */
+  readonly createdRevision: number;
+  readonly revision: number;
+  /** When its last instance went (wall clock, epoch milliseconds); null while it has one. */
+  readonly vacantSinceMs: number | null;
+  /** Oldest incarnation first. */
+  readonly instances: readonly Instance[];
+  readonly ended: readonly EndedInstance[];
+}
+
+/** How many replaced tokens are remembered: older ones can only come from processes long gone. */
+export const MAX_REPLACED_TOKENS = 8;
+/** How long an ended registration and an empty node are remembered. */
+export const RETENTION_MS = 24 * 60 * 60 * 1_000;
+/** Ended registrations remembered of one id: replicas with random instance ids must not fill the store. */
+const MAX_ENDED_PER_ID = 256;
+
+export function findInstance(node: MembraneNode | undefined, instanceId: string): Instance | undefined {
+  return node?.instances.find((instance) => instance.instanceId === instanceId);
+}
+
+export function findEnded(node: MembraneNode | undefined, instanceId: string): EndedInstance | undefined {
+  return node?.ended.find((ended) => ended.instanceId === instanceId);
+}
+
+/** The instance that stands for the id: the healthiest, among those the oldest. Undefined where none is live. */
+export function findPrimary(node: MembraneNode): Instance | undefined {
+  return (
+    node.instances.find((instance) => instance.status === 'active') ??
+    node.instances.find((instance) => instance.status === 'draining') ??
+    node.instances[0]
+  );
+}
+
+export function stampInstance(instance: Instance, revision: number): Instance {
+  if (instance.revision !== PENDING_REVISION) return instance;
+  return {
+    ...instance,
+    revision,
+    incarnation: instance.incarnation === PENDING_REVISION ? revision : instance.incarnation,
+  };
+}
+
+/** The node as the commit of `revision` leaves it. */
+export function stampNode(node: MembraneNode, revision: number): MembraneNode {
+  return {
+    ...node,
+    createdRevision: node.createdRevision === PENDING_REVISION ? revision : node.createdRevision,
+    revision: node.revision === PENDING_REVISION ? revision : node.revision,
+    instances: node.instances.map((instance) => stampInstance(instance, revision)),
+    ended: node.ended.some((ended) => ended.revision === PENDING_REVISION)
+      ? node.ended.map((ended) => (ended.revision === PENDING_REVISION ? { ...ended, revision } : ended))
+      : node.ended,
+  };
+}
+
+/**
+ * The node after one of its instances ended. What is remembered: a token that must not act again, and whatever
+ * tokens it had replaced.
+ */
+export function endInstance(
+  node: MembraneNode,
+  instance: Instance,
+  reason: EndReason,
+  nowMs: number,
+): MembraneNode {
+  const instances = node.instances.filter((other) => other !== instance);
+  const remembered =
+    (instance.tokenHash !== null && reason !== 'expired') || instance.replacedTokenHashes.length > 0;
+  const vacated = instances.length === 0;
+  return {
+    ...node,
+    instances,
+    ...(vacated ? { vacantSinceMs: nowMs, revision: PENDING_REVISION } : {}),
+    ended: remembered
+      ? [
+          ...node.ended,
+          {
+            instanceId: instance.instanceId,
+            reason,
+            tokenHash: instance.tokenHash,
+            attempt: instance.attempt,
+            replacedTokenHashes: instance.replacedTokenHashes,
+            endedAtMs: nowMs,
+            revision: PENDING_REVISION,
+          },
+        ].slice(-MAX_ENDED_PER_ID)
+      : node.ended,
+  };
+}

@@ -1,0 +1,71 @@
+import type { Change } from './change.js';
+import type { MembraneNode } from './membrane-node.js';
+
+/** The tree as a decision sees it. */
+export interface StateView {
+  node(namespace: string, id: string): MembraneNode | undefined;
+  /** Ids of the nodes whose parent is `id`, whether or not `id` itself has a node. */
+  childIds(namespace: string, id: string): Iterable<string>;
+}
+
+const keyOf = (namespace: string, id: string): string => `${namespace}/${id}`;
+
+/** A state with the changes of a group laid over it: what a command sees of those decided before it. */
+export class StateOverlay implements StateView {
+  readonly #base: StateView;
+  readonly #nodes = new Map<string, MembraneNode | undefined>();
+  readonly #children = new Map<string, { added: Set<string>; removed: Set<string> }>();
+
+  constructor(base: StateView) {
+    this.#base = base;
+  }
+
+  node(namespace: string, id: string): MembraneNode | undefined {
+    const key = keyOf(namespace, id);
+    return this.#nodes.has(key) ? this.#nodes.get(key) : this.#base.node(namespace, id);
+  }
+
+  *childIds(namespace: string, id: string): Iterable<string> {
+    const delta = this.#children.get(keyOf(namespace, id));
+    for (const childId of this.#base.childIds(namespace, id)) {
+      if (delta?.removed.has(childId) !== true) yield childId;
+    }
+    if (delta !== undefined) yield* delta.added;
+  }
+
+  /** True where the group has changed this node: its revisions are pending, so nothing can build on it yet. */
+  isPending(namespace: string, id: string): boolean {
+    return this.#nodes.has(keyOf(namespace, id));
+  }
+
+  add(change: Change): void {
+    for (const { before, after } of change.nodes) {
+      const node = after ?? before;
+      if (node === undefined) continue;
+      this.#nodes.set(keyOf(node.namespace, node.id), after);
+      if (before?.parent === after?.parent) continue;
+      if (before?.parent != null) this.#unlink(node.namespace, before.parent, node.id);
+      if (after?.parent != null) this.#link(node.namespace, after.parent, node.id);
+    }
+  }
+
+  #link(namespace: string, parent: string, childId: string): void {
+    const delta = this.#deltaOf(namespace, parent);
+    if (!delta.removed.delete(childId)) delta.added.add(childId);
+  }
+
+  #unlink(namespace: string, parent: string, childId: string): void {
+    const delta = this.#deltaOf(namespace, parent);
+    if (!delta.added.delete(childId)) delta.removed.add(childId);
+  }
+
+  #deltaOf(namespace: string, parent: string): { added: Set<string>; removed: Set<string> } {
+    const key = keyOf(namespace, parent);
+    let delta = this.#children.get(key);
+    if (delta === undefined) {
+      delta = { added: new Set(), removed: new Set() };
+      this.#children.set(key, delta);
+    }
+    return delta;
+  }
+}

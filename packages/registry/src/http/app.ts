@@ -1,0 +1,33 @@
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import { MembraneError } from '@membrane/protocol';
+import { problemAnswer, sendAnswer } from './answer.js';
+import type { Calls } from './calls.js';
+import { discoveryRouter } from './routers/discovery-router.js';
+import { docsRouter } from './routers/docs-router.js';
+import { operationsRouter } from './routers/operations-router.js';
+import { registrationRouter } from './routers/registration-router.js';
+
+/** The whole HTTP interface. The fast path takes some of it in front, to the same answers. */
+export function createApp(calls: Calls, findUnreadiness: () => MembraneError | undefined): Express {
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
+  app.use(registrationRouter(calls));
+  app.use(discoveryRouter(calls));
+  app.use(operationsRouter(calls, findUnreadiness));
+  app.use(docsRouter());
+  app.use((request, response) => {
+    const error = new MembraneError('not_found', `no such path: ${request.path}; /docs lists them all`);
+    sendAnswer(response, problemAnswer(error));
+  });
+  const onError: ErrorRequestHandler = (error: unknown, request, response, _next) => {
+    calls.fail(request, response, toMembraneError(error));
+  };
+  app.use(onError);
+  return app;
+}
+
+/** Express and its parts throw errors with a status where a request cannot be understood. */
+function toMembraneError(error: unknown): unknown {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  return status === 400 ? new MembraneError('invalid_request', 'the path cannot be decoded') : error;
+}

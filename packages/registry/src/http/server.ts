@@ -1,0 +1,113 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { MembraneError, type ErrorCode } from '@membrane/protocol';
+import { problemAnswer } from './answer.js';
+import type { Calls } from './calls.js';
+import { takeFastPath } from './fast-path.js';
+
+/** Bounds on how long a peer may take. */
+export const HTTP_TIMEOUTS = Object.freeze({
+  /** For the head of a request, or for sending nothing at all on a new connection. */
+  headersMs: 10_000,
+  /** For a whole request. */
+  requestMs: 30_000,
+  /** An idle connection outlives those of common proxies (60 s), so that none sends into one just closed. */
+  keepAliveMs: 75_000,
+  /** How often the first two are looked after. */
+  checkMs: 1_000,
+});
+
+/** How long requests under way may take at shutdown before their connections are cut. */
+const CLOSE_GRACE_MS = 3_000;
+
+export interface HttpServerOptions {
+  readonly calls: Calls;
+  readonly app: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly host: string;
+  readonly port: number;
+  /** False sends every request through Express. */
+  readonly fastPath?: boolean;
+  readonly timeouts?: Readonly<Partial<typeof HTTP_TIMEOUTS>>;
+  /** Told of every answer that was sent. */
+  readonly onAnswered?: (request: IncomingMessage, response: ServerResponse, tookMs: number) => void;
+}
+
+/** Listens; answers what must be fast before Express sees it. */
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const { calls, app, fastPath = true, onAnswered } = options;
+    const timeouts = { ...HTTP_TIMEOUTS, ...options.timeouts };
+    this.#server = createServer(
+      {
+        headersTimeout: timeouts.headersMs,
+        requestTimeout: timeouts.requestMs,
+        keepAliveTimeout: timeouts.keepAliveMs,
+        connectionsCheckingInterval: timeouts.checkMs,
+        noDelay: true,
+      },
+      (request, response) => {
+        if (onAnswered !== undefined) {
+          const startMs = performance.now();
+          response.once('finish', () => {
+            onAnswered(request, response, performance.now() - startMs);
+          });
+        }
+        if (!fastPath || !takeFastPath(calls, request, response)) app(request, response);
+      },
+    );
+    this.#server.on('clientError', answerClientError);
+  }
+
+  /** Where it listens. Rejects with the error of the system, as `EADDRINUSE`. */
+  listen(): Promise<string> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', reject);
+        const { address, family, port: chosen } = this.#server.address() as AddressInfo;
+        resolve(`http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`);
+      });
+    });
+  }
+
+  /** Takes no new connection, and resolves when requests under way are answered or out of time. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#server.listening) {
+        resolve();
+        return;
+      }
+      const cut = setTimeout(() => {
+        this.#server.closeAllConnections();
+      }, CLOSE_GRACE_MS);
+      this.#server.close(() => {
+        clearTimeout(cut);
+        resolve();
+      });
+      this.#server.closeIdleConnections();
+    });
+  }
+}
+
+const CLIENT_ERRORS: Record<string, readonly [ErrorCode, string]> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'the request did not arrive in time'],
+  HPE_HEADER_OVERFLOW: ['headers_too_large', 'the head of the request is too large'],
+};
+
+/** A request so broken that there is no response object for it. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [code, message] = CLIENT_ERRORS[error.code ?? ''] ?? ['invalid_request', 'the request is not HTTP/1.1'];
+  const { status, contentType, body } = problemAnswer(new MembraneError(code, message));
+  socket.end(
+    `HTTP/1.1 ${status} ${code}\r\nContent-Type: ${contentType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

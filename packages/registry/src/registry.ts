@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto';
+import { isMembraneError, MembraneError, type RegistryStatus, type StatusCounts } from '@membrane/protocol';
+import { pino, type Logger } from 'pino';
+import { OperatorError } from './operator-error.js';
+import { SYSTEM_CLOCK, type Clock } from './clock.js';
+import { createApp } from './http/app.js';
+import { Calls } from './http/calls.js';
+import { HttpServer, type HttpServerOptions } from './http/server.js';
+import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
+import { CommandQueue } from './service/command-queue.js';
+import { LeaseTicker } from './service/lease-ticker.js';
+import { RegistryService } from './service/registry-service.js';
+import { RegistryState } from './service/registry-state.js';
+import { removeHolder, writeHolder } from './store/holder-file.js';
+import { KeyvMembraneStore } from './store/keyv-membrane-store.js';
+import { MemoryMembraneStore } from './store/memory-membrane-store.js';
+import type { MembraneStore } from './store/membrane-store.js';
+import { openSqliteStore } from './store/sqlite-membrane-store.js';
+import { VERSION } from './version.js';
+
+/** Entry of the store that holds the registry's own name. */
+const REGISTRY_KEY = 'registry';
+
+/** A registry that can be embedded. */
+export interface Registry {
+  /** Where it listens; undefined until it does. */
+  readonly url: string | undefined;
+  /**
+   * Opens the store, listens, loads. Resolves when every call is served.
+   * @throws Error in words for an operator: the port is in use, the store cannot be used.
+   */
+  start(): Promise<void>;
+  /** Takes no new connection, finishes what runs, stores it. May be called at any time, and twice. */
+  stop(): Promise<void>;
+}
+
+/** What tests replace. */
+export interface RegistryParts {
+  readonly clock?: Clock;
+  readonly store?: MembraneStore;
+  readonly http?: Pick<HttpServerOptions, 'fastPath' | 'timeouts'>;
+  readonly random?: () => number;
+}
+
+/**
+ * A registry with these options; see `RegistryOptions` for their defaults.
+ * @throws MembraneError `invalid_request` for an option that cannot be used.
+ */
+export function createRegistry(options: Partial<RegistryOptions> = {}, parts: RegistryParts = {}): Registry {
+  return new RegistryProgram(parseRegistryOptions(options), parts);
+}
+
+/** The composition root: makes the parts and hands them to each other. */
+class RegistryProgram implements Registry {
+  readonly #options: Readonly<RegistryOptions>;
+  readonly #parts: RegistryParts;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #startedAtMs: number;
+  #phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  #started: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
+  #running: { store: MembraneStore; queue: CommandQueue; ticker: LeaseTicker; server: HttpServer } | undefined;
+  #storeError: Error | undefined;
+  #registryId = '';
+  #url: string | undefined;
+
+  constructor(options: Readonly<RegistryOptions>, parts: RegistryParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#clock = parts.clock ?? SYSTEM_CLOCK;
+    this.#logger = options.logger ?? pino({ level: 'silent' });
+    this.#startedAtMs = this.#clock.monotonicMs();
+  }
+
+  get url(): string | undefined {
+    return this.#url;
+  }
+
+  start(): Promise<void> {
+    this.#started ??= this.#start().catch(async (error: unknown) => {
+      await this.stop();
+      throw error;
+    });
+    return this.#started;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #start(): Promise<void> {
+    const { host, port, cleanupIntervalMs: tickMs } = this.#options;
+    const store = await this.#openStore();
+    const state = new RegistryState({
+      clock: this.#clock,
+      tickMs,
+      onRecovery: (namespace, id, instanceId) => {
+        ticker.recover(namespace, id, instanceId);
+      },
+    });
+    const queue = new CommandQueue({
+      store,
+      state: state.directory,
+      apply: (change, revision) => {
+        state.apply(change, revision);
+      },
+      onStoreHealth: (error) => {
+        this.#noteStoreHealth(error);
+      },
+    });
+    const ticker = new LeaseTicker({
+      state,
+      queue,
+      clock: this.#clock,
+      tickMs,
+      isStoreWritable: () => this.#storeError === undefined,
+      onError: (error) => {
+        this.#logger.error({ err: error }, 'a tick failed');
+      },
+    });
+    const service = new RegistryService({
+      state,
+      queue,
+      clock: this.#clock,
+      heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
+    });
+    const calls = new Calls({
+      service,
+      revision: () => `${state.logId}:${state.revision}`,
+      status: () => this.#status(store, state),
+      refusal: () => this.#findRefusal(),
+      onError: (error, { method, url }) => {
+        // That the store fails is said once, when it begins.
+        if (!isMembraneError(error) || error.code === 'internal_error') this.#logger.error({ err: error, method, url }, 'a call failed');
+      },
+    });
+    const app = createApp(calls, () => this.#findRefusal() ?? this.#findStoreFault());
+    const server = new HttpServer({
+      calls,
+      app,
+      host,
+      port,
+      ...(this.#logger.isLevelEnabled('debug') ? { onAnswered: this.#logAnswer } : {}),
+      ...this.#parts.http,
+    });
+    this.#running = { store, queue, ticker, server };
+
+    this.#url = await server.listen().catch((error: unknown) => {
+      throw explainListenError(error, host, port);
+    });
+    await this.#writeHolder(this.#url);
+    const others = await state.load(store, this.#parts.random ?? Math.random);
+    this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
+    if (this.#stopped !== undefined) return;
+    ticker.start();
+    this.#phase = 'ready';
+    this.#logger.info(
+      { url: this.#url, registry_id: this.#registryId, store: store.location ?? store.kind, membranes: state.leases.size },
+      'ready',
+    );
+  }
+
+  async #stop(): Promise<void> {
+    this.#phase = 'stopping';
+    if (this.#running === undefined) return;
+    const { store, queue, ticker, server } = this.#running;
+    await server.close();
+    await ticker.stop();
+    await queue.idle();
+    await store.close();
+    if (this.#ownsDirectory) await removeHolder(this.#options.data);
+    this.#logger.info('stopped');
+  }
+
+  get #ownsDirectory(): boolean {
+    return this.#parts.store === undefined && this.#options.keyv === undefined && this.#options.data !== MEMORY_DATA;
+  }
+
+  async #openStore(): Promise<MembraneStore> {
+    const { keyv, data } = this.#options;
+    if (this.#parts.store !== undefined) return this.#parts.store;
+    if (keyv !== undefined) return new KeyvMembraneStore(keyv);
+    return data === MEMORY_DATA ? new MemoryMembraneStore() : openSqliteStore(data);
+  }
+
+  async #writeHolder(url: string): Promise<void> {
+    if (this.#ownsDirectory) await writeHolder(this.#options.data, { pid: process.pid, url });
+  }
+
+  /** The name given now, else the one kept with the data, else a new one; kept. */
+  async #identify(
+    store: MembraneStore,
+    state: RegistryState,
+    kept: { id?: unknown } | undefined,
+  ): Promise<string> {
+    const id = this.#options.registryId ?? (typeof kept?.id === 'string' ? kept.id : randomUUID());
+    if (kept?.id !== id) {
+      const [result] = await store.commit([{ puts: [{ key: REGISTRY_KEY, value: { id } }], deletes: [] }]);
+      if (result !== undefined) state.noteRevision(result.revision);
+    }
+    return id;
+  }
+
+  readonly #logAnswer: NonNullable<HttpServerOptions['onAnswered']> = ({ method, url }, { statusCode }, ms) => {
+    this.#logger.debug({ method, url, status: statusCode, ms: Math.round(ms) }, 'answered');
+  };
+
+  #findRefusal(): MembraneError | undefined {
+    if (this.#phase === 'ready') return undefined;
+    const reason = this.#phase === 'starting' ? 'is loading its data' : 'is shutting down';
+    return new MembraneError('not_ready', `the registry ${reason}`, { details: { retryAfterMs: 1_000 } });
+  }
+
+  #findStoreFault(): MembraneError | undefined {
+    if (this.#storeError === undefined) return undefined;
+    return new MembraneError('store_unavailable', 'the store cannot write', { details: { retryAfterMs: 1_000 } });
+  }
+
+  #noteStoreHealth(error: Error | undefined): void {
+    if (error !== undefined && this.#storeError === undefined) {
+      this.#logger.error({ err: error }, 'the store fails: changes are refused, leases are held, reads go on');
+    } else if (error === undefined && this.#storeError !== undefined) {
+      this.#logger.info('the store works again');
+    }
+    this.#storeError = error;
+  }
+
+  #status(store: MembraneStore, state: RegistryState): RegistryStatus {
+    const namespaces = Object.fromEntries(state.directory.counts());
+    const counts: StatusCounts = { active: 0, unhealthy: 0, draining: 0 };
+    for (const { active, unhealthy, draining } of Object.values(namespaces)) {
+      counts.active += active;
+      counts.unhealthy += unhealthy;
+      counts.draining += draining;
+    }
+    return {
+      registry_id: this.#registryId,
+      version: VERSION,
+      membrane_count: state.leases.size,
+      peer_count: 0,
+      uptime: Math.round(this.#clock.monotonicMs() - this.#startedAtMs) / 1_000,
+      revision: state.revision,
+      counts,
+      namespaces,
+      store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
+      recovering: state.recovering,
+    };
+  }
+}
+
+function explainListenError(error: unknown, host: string, port: number): Error {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const explanations: Record<string, string> = {
+    EADDRINUSE: `port ${port} on ${host} is in use; choose another with --port or MEMBRANE_REGISTRY_PORT`,
+    EACCES: `port ${port} on ${host} needs rights that this user has not; choose one above 1023 with --port`,
+    EADDRNOTAVAIL: `${host} is no address of this machine; choose another with --host or MEMBRANE_REGISTRY_HOST`,
+    ENOTFOUND: `the host ${host} is not known; choose an address with --host or MEMBRANE_REGISTRY_HOST`,
+  };
+  const explanation = explanations[String(code)] ?? `cannot listen on ${host}:${port}: ${String(error)}`;
+  return new OperatorError(explanation, { cause: error });
+}

@@ -1,0 +1,184 @@
+import type { JsonObject } from '@membrane/protocol';
+import { LeaseClock, type Clock } from '../clock.js';
+import type { Change } from '../domain/change.js';
+import { EventLog } from '../domain/event-log.js';
+import { EXPIRED_AFTER_INTERVALS, LeaseTable, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
+import { MembraneDirectory } from '../domain/membrane-directory.js';
+import {
+  findInstance,
+  stampInstance,
+  stampNode,
+  type Instance,
+  type MembraneNode,
+} from '../domain/membrane-node.js';
+import { RetentionQueue } from '../domain/retention.js';
+import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
+import { StateDecoder } from './state-codec.js';
+
+/** Rows handled between two turns of the event loop while loading. */
+const LOAD_SLICE = 5_000;
+
+export interface RegistryStateOptions {
+  readonly clock: Clock;
+  readonly tickMs: number;
+  /** A renewal of an unhealthy lease: its status has to follow, by a commit. */
+  onRecovery(namespace: string, id: string, instanceId: string): void;
+}
+
+/** What this registry holds in memory, kept in step: the directory, the leases, the event log, the retention. */
+export class RegistryState {
+  readonly directory = new MembraneDirectory();
+  readonly eventLog = new EventLog(JOURNAL_LIMIT);
+  readonly retention = new RetentionQueue();
+  readonly leases: LeaseTable;
+  readonly #leaseClock: LeaseClock;
+  readonly #onRecovery: RegistryStateOptions['onRecovery'];
+  #logId = '';
+  #revision = 0;
+  #recoveringUntilMs = 0;
+
+  constructor(options: RegistryStateOptions) {
+    this.#leaseClock = new LeaseClock(options.clock, options.tickMs);
+    this.leases = new LeaseTable(options.tickMs, 0);
+    this.#onRecovery = options.onRecovery;
+  }
+
+  get logId(): string {
+    return this.#logId;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** True while leases run the first term that they were given at load. */
+  get recovering(): boolean {
+    return this.leaseNowMs() < this.#recoveringUntilMs;
+  }
+
+  /** Also notices stalls: to be read at every heartbeat and every tick. */
+  leaseNowMs(): number {
+    return this.#leaseClock.nowMs();
+  }
+
+  /** To be called every tick. */
+  syncWall(): void {
+    this.#leaseClock.syncWall();
+  }
+
+  toWallMs(leaseMs: number): number {
+    return this.#leaseClock.toWallMs(leaseMs);
+  }
+
+  recover(namespace: string, id: string, instanceId: string): void {
+    this.#onRecovery(namespace, id, instanceId);
+  }
+
+  /**
+   * Fills the state from the store; `random` gives 0 to 1. Who was active gets a full term, who was unhealthy three
+   * intervals, each spread over one interval, so that what was silent during a restart does not end all at once.
+   * Returns the entries that are not the state's own.
+   * @throws OperatorError where the store cannot be read.
+   */
+  async load(store: MembraneStore, random: () => number): Promise<Map<string, JsonObject>> {
+    const contents = await store.load();
+    const decoder = new StateDecoder(store.location ?? `the ${store.kind} store`);
+    const others = new Map<string, JsonObject>();
+    for await (const page of contents.entries) {
+      for (const entry of page) if (!decoder.add(entry)) others.set(entry.key, entry.value as JsonObject);
+      await new Promise(setImmediate);
+    }
+    const nowMs = this.leaseNowMs();
+    for (const [index, node] of decoder.nodes().entries()) {
+      this.#loadNode(node, nowMs, random);
+      if (index % LOAD_SLICE === LOAD_SLICE - 1) await new Promise(setImmediate);
+    }
+    for (const change of decoder.journal()) this.eventLog.append(change);
+    this.#logId = contents.logId;
+    this.#revision = contents.revision;
+    return others;
+  }
+
+  /** A commit that changed nothing of the state. */
+  noteRevision(revision: number): void {
+    this.#revision = revision;
+  }
+
+  /** A durable change becomes visible. */
+  apply({ atMs, nodes, events }: Change, revision: number): void {
+    const nowMs = this.leaseNowMs();
+    for (const { before, after } of nodes) {
+      const stamped = after === undefined ? undefined : stampNode(after, revision);
+      this.directory.apply({ before, after: stamped });
+      this.#applyLeases(before, stamped, nowMs);
+      if (stamped !== undefined) this.#remember(stamped, before);
+    }
+    this.eventLog.append({
+      revision,
+      atMs,
+      events: events.map((event) =>
+        event.instance === undefined ? event : { ...event, instance: stampInstance(event.instance, revision) },
+      ),
+    });
+    this.#revision = revision;
+  }
+
+  #loadNode(node: MembraneNode, nowMs: number, random: () => number): void {
+    const { namespace, id } = node;
+    this.directory.apply({ before: undefined, after: node });
+    this.#remember(node, undefined);
+    for (const instance of node.instances) {
+      const intervalMs = instance.heartbeatIntervalMs;
+      const silentMs = instance.status === 'unhealthy' ? UNHEALTHY_AFTER_INTERVALS * intervalMs : 0;
+      const renewedAtMs = nowMs + random() * intervalMs - silentMs;
+      this.leases.begin(namespace, id, instance, renewedAtMs);
+      this.#recoveringUntilMs = Math.max(this.#recoveringUntilMs, renewedAtMs + EXPIRED_AFTER_INTERVALS * intervalMs);
+    }
+  }
+
+  #applyLeases(before: MembraneNode | undefined, after: MembraneNode | undefined, nowMs: number): void {
+    const node = after ?? before;
+    if (node === undefined) return;
+    const { namespace, id } = node;
+    for (const { instanceId } of before?.instances ?? []) {
+      if (findInstance(after, instanceId) === undefined) this.leases.end(namespace, id, instanceId);
+    }
+    for (const instance of after?.instances ?? []) {
+      const previous = findInstance(before, instance.instanceId);
+      if (previous === instance) continue;
+      const lease = this.leases.get(namespace, id, instance.instanceId);
+      if (lease === undefined || previous?.incarnation !== instance.incarnation) {
+        this.leases.begin(namespace, id, instance, nowMs);
+        continue;
+      }
+      // A higher attempt is another call of the registrant; any other change is the registry's own.
+      if (previous.attempt !== instance.attempt) lease.renewedAtMs = nowMs;
+      this.leases.update(lease, instance);
+      this.#recoverIfRenewed(namespace, id, instance, lease.renewedAtMs, nowMs);
+    }
+  }
+
+  /** It may have renewed while the commit that calls it unhealthy was on its way. */
+  #recoverIfRenewed(
+    namespace: string,
+    id: string,
+    instance: Instance,
+    renewedAtMs: number,
+    nowMs: number,
+  ): void {
+    const silentMs = nowMs - renewedAtMs;
+    if (instance.status === 'unhealthy' && silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs) {
+      this.recover(namespace, id, instance.instanceId);
+    }
+  }
+
+  #remember(node: MembraneNode, before: MembraneNode | undefined): void {
+    const { namespace, id } = node;
+    if (node.vacantSinceMs !== null && before?.vacantSinceMs !== node.vacantSinceMs) {
+      this.retention.add({ namespace, id }, node.vacantSinceMs);
+    }
+    for (const ended of node.ended) {
+      if (before?.ended.includes(ended) !== true) this.retention.add({ namespace, id }, ended.endedAtMs);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { KeyvSqlite } from '@keyv/sqlite';
+import { OperatorError } from '../operator-error.js';
+
+const PAGE_ROWS = 5_000;
+/** SQLite gives up waiting for another process's lock after this. */
+const BUSY_TIMEOUT_MS = 1_000;
+
+/**
+ * `@keyv/sqlite` with the three things a registry needs and it lacks: several rows in one transaction, reading a
+ * whole table at a fair pace, and a file that belongs to one process.
+ */
+export class SqliteKeyv extends KeyvSqlite {
+  constructor(file: string) {
+    super({ uri: `sqlite://${file}`, busyTimeout: BUSY_TIMEOUT_MS });
+    // Every failure also rejects the query that met it; without a listener the event would end the process.
+    this.on('error', () => undefined);
+    const query = this.query;
+    this.query = (sql, ...parameters) =>
+      query(sql, ...parameters).catch((error: unknown) => {
+        throw explain(error, file);
+      });
+  }
+
+  /**
+   * Takes the file for this process until it closes it or dies: SQLite's exclusive lock, which the kernel drops
+   * with the process. Fails with `SQLITE_BUSY` where another holds it. Changes nothing in the file.
+   */
+  async lock(): Promise<void> {
+    await this.query('PRAGMA locking_mode=EXCLUSIVE');
+    await this.query('BEGIN IMMEDIATE');
+    await this.query('ROLLBACK');
+  }
+
+  /** A commit is on disk when it returns: readers and writers do not wait for each other meanwhile. */
+  async useWriteAheadLog(): Promise<void> {
+    await this.query('PRAGMA journal_mode=WAL');
+    await this.query('PRAGMA synchronous=FULL');
+  }
+
+  /** The first fault that SQLite finds in the structure of the file, or undefined. */
+  async findDamage(): Promise<string | undefined> {
+    const rows: { quick_check: string }[] = await this.query('PRAGMA quick_check(1)');
+    const result = rows[0]?.quick_check;
+    return result === 'ok' ? undefined : (result ?? 'no answer');
+  }
+
+  /** All of it or nothing. Values are text as Keyv stores it. */
+  async transact(puts: readonly (readonly [string, string])[], deletes: readonly string[]): Promise<void> {
+    if (deletes.length === 0) {
+      // One statement is a transaction of its own: one trip to SQLite instead of three.
+      await this.#upsert(puts);
+      return;
+    }
+    await this.query('BEGIN IMMEDIATE');
+    try {
+      await this.#upsert(puts);
+      await this.query(
+        `DELETE FROM ${this.#table} WHERE key IN (SELECT value FROM json_each(?))`,
+        JSON.stringify(deletes),
+      );
+      await this.query('COMMIT');
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors; then there is nothing to roll back.
+      await this.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Every row, in pages. */
+  async *pages(): AsyncIterable<readonly (readonly [string, string])[]> {
+    let after = Number.MIN_SAFE_INTEGER;
+    for (;;) {
+      const rows: { rowid: number; key: string; value: string }[] = await this.query(
+        `SELECT rowid, key, value FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE_ROWS}`,
+        after,
+      );
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      after = last.rowid;
+      yield rows.map(({ key, value }) => [key, value] as const);
+    }
+  }
+
+  async #upsert(puts: readonly (readonly [string, string])[]): Promise<void> {
+    await this.query(
+      `INSERT INTO ${this.#table} (key, value)
+       SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+      JSON.stringify(puts),
+    );
+  }
+
+  get #table(): string {
+    return String(this.opts.table);
+  }
+}
+
+const EXPLANATIONS: Record<string, string> = {
+  SQLITE_BUSY: 'is in use by another process',
+  SQLITE_CANTOPEN: 'cannot be opened: its directory must exist, and this user must be able to read and write it',
+  SQLITE_CORRUPT: 'is damaged; nothing was changed. Restore it from a backup, or move it away to start empty',
+  SQLITE_FULL: 'cannot grow: the disk is full',
+  SQLITE_NOTADB: 'is not an SQLite database; nothing was changed. Move it away, or choose another directory',
+  SQLITE_PERM: 'cannot be written: this user must be able to read and write it and its directory',
+  SQLITE_READONLY: 'cannot be written: this user must be able to read and write it and its directory',
+};
+
+function explain(error: unknown, file: string): OperatorError {
+  const code = String((error as { code?: unknown }).code);
+  const detail = EXPLANATIONS[code] ?? `failed: ${error instanceof Error ? error.message : String(error)}`;
+  return new OperatorError(`${file} ${detail}`, { cause: error });
+}
