@@ -5,6 +5,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: '<rootDir>/tsconfig.test.json' }] },
+  setupFilesAfterEnv: ['<rootDir>/../../tools/fail-on-print.mjs'],
   // Two packages of one workspace use two cores already; a registry under test wants one of its own.
   maxWorkers: 2,
 };

@@ -15,7 +15,9 @@ if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
   process.exit(1);
 }
 
-const lock = createHash('sha256').update(readFileSync(`${root}/package-lock.json`)).digest('hex');
+const lock = createHash('sha256')
+  .update(readFileSync(`${root}/package-lock.json`))
+  .digest('hex');
 const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
 if (installed !== lock) {
   console.error('Installing dependencies; the SQLite driver may be compiled, which takes two minutes …');
@@ -26,7 +28,11 @@ if (process.argv.includes('--build')) {
   run('npx', ['nx', 'run-many', '-t', 'build', '--outputStyle=static']);
 }
 
-/** Shows what a step printed only where it failed. */
+/**
+ * Shows what a step printed only where it failed.
+ * @param {string} command
+ * @param {string[]} args
+ */
 function run(command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd: root,

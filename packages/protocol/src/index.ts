@@ -10,7 +10,12 @@ export {
 } from './heartbeat.js';
 export { isDeeperThan, type JsonObject, type JsonValue } from './json.js';
 export { LIMITS } from './limits.js';
-export { isMembraneError, MembraneError, type FieldError, type MembraneErrorDetails } from './membrane-error.js';
+export {
+  isMembraneError,
+  MembraneError,
+  type FieldError,
+  type MembraneErrorDetails,
+} from './membrane-error.js';
 export {
   communicationModeSchema,
   endpointSchema,

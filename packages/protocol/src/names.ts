@@ -5,8 +5,7 @@ import { LIMITS } from './limits.js';
 export const DEFAULT_NAMESPACE = 'default';
 export const DEFAULT_INSTANCE_ID = 'default';
 
-const NAME_CHARACTERS =
-  'letters, digits, ".", "_", ":" and "-", the first of them a letter or a digit';
+const NAME_CHARACTERS = 'letters, digits, ".", "_", ":" and "-", the first of them a letter or a digit';
 
 function nameSchema(maxLength: number) {
   const pattern = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,${maxLength - 1}}$`);

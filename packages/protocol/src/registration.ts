@@ -41,14 +41,10 @@ export const registrationRequestSchema = z
     weight: weightSchema.nullish(),
     relay: z.boolean().nullish(),
     lease_token: leaseTokenSchema.nullish(),
-    attempt: z
-      .int()
-      .min(0)
-      .nullish()
-      .meta({
-        description:
-          'Counts the registrations of one token. One not above the stored one changes nothing and returns the lease as it is; without it, every registration counts as higher.',
-      }),
+    attempt: z.int().min(0).nullish().meta({
+      description:
+        'Counts the registrations of one token. One not above the stored one changes nothing and returns the lease as it is; without it, every registration counts as higher.',
+    }),
   })
   .meta({ id: 'RegistrationRequest' });
 export type RegistrationRequest = z.infer<typeof registrationRequestSchema>;

@@ -49,11 +49,7 @@ export interface RegistryOptions {
 export const DEFAULT_REGISTRY_OPTIONS: Readonly<RegistryOptions> = Object.freeze({
   host: '127.0.0.1',
   port: 8765,
-  data: join(
-    process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'),
-    'membrane',
-    'registry',
-  ),
+  data: join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'membrane', 'registry'),
   keyv: undefined,
   registryId: undefined,
   heartbeatIntervalMs: 30_000,
@@ -160,6 +156,10 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
 /** Flags by name, as a command line parser gives them: text, switches, or nothing. */
 export type RegistryFlags = Readonly<Record<string, unknown>>;
 
+function toText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
 /**
  * The options that flags and environment give, flags first; an empty variable is an unset one.
  * @throws MembraneError `invalid_request` that names the flag or the variable, its value and what would be right.
@@ -174,14 +174,17 @@ export function readRegistrySettings(
     const variable = environment[setting.variable];
     const given =
       flag !== undefined
-        ? { source: `--${setting.flag}`, text: String(flag) }
+        ? { source: `--${setting.flag}`, text: toText(flag) }
         : variable !== undefined && variable !== ''
           ? { source: setting.variable, text: variable }
           : undefined;
     if (given === undefined) continue;
     const parsed = given.text === '' ? undefined : setting.parse(given.text);
     if (parsed === undefined) {
-      throw new MembraneError('invalid_request', `${given.source} ${setting.expectation}; got "${given.text}"`);
+      throw new MembraneError(
+        'invalid_request',
+        `${given.source} ${setting.expectation}; got "${given.text}"`,
+      );
     }
     Object.assign(options, parsed);
   }
@@ -201,7 +204,12 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
     'port',
     'must be a whole number from 0 to 65535',
   );
-  check(isHeartbeatInterval(options.heartbeatIntervalMs), options, 'heartbeatIntervalMs', HEARTBEAT_EXPECTATION);
+  check(
+    isHeartbeatInterval(options.heartbeatIntervalMs),
+    options,
+    'heartbeatIntervalMs',
+    HEARTBEAT_EXPECTATION,
+  );
   check(isCleanupInterval(options.cleanupIntervalMs), options, 'cleanupIntervalMs', CLEANUP_EXPECTATION);
   if (!options.allowAnonymous && !isLoopback(options.host)) {
     throw new MembraneError(
@@ -212,9 +220,14 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
   return Object.freeze(options);
 }
 
-function check(fine: boolean, options: RegistryOptions, key: keyof RegistryOptions, expectation: string): void {
+function check(
+  fine: boolean,
+  options: RegistryOptions,
+  key: keyof RegistryOptions,
+  expectation: string,
+): void {
   if (fine) return;
-  throw new MembraneError('invalid_request', `${key} ${expectation}; got ${String(options[key])}`);
+  throw new MembraneError('invalid_request', `${key} ${expectation}; got ${toText(options[key])}`);
 }
 
 function dropUndefined<T extends object>(value: T): T {

@@ -60,7 +60,8 @@ class RegistryProgram implements Registry {
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
   #started: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
-  #running: { store: MembraneStore; queue: CommandQueue; ticker: LeaseTicker; server: HttpServer } | undefined;
+  #running:
+    { store: MembraneStore; queue: CommandQueue; ticker: LeaseTicker; server: HttpServer } | undefined;
   #storeError: Error | undefined;
   #registryId = '';
   #url: string | undefined;
@@ -133,7 +134,8 @@ class RegistryProgram implements Registry {
       refusal: () => this.#findRefusal(),
       onError: (error, { method, url }) => {
         // That the store fails is said once, when it begins.
-        if (!isMembraneError(error) || error.code === 'internal_error') this.#logger.error({ err: error, method, url }, 'a call failed');
+        if (!isMembraneError(error) || error.code === 'internal_error')
+          this.#logger.error({ err: error, method, url }, 'a call failed');
       },
     });
     const app = createApp(calls, () => this.#findRefusal() ?? this.#findStoreFault());
@@ -157,7 +159,12 @@ class RegistryProgram implements Registry {
     ticker.start();
     this.#phase = 'ready';
     this.#logger.info(
-      { url: this.#url, registry_id: this.#registryId, store: store.location ?? store.kind, membranes: state.leases.size },
+      {
+        url: this.#url,
+        registry_id: this.#registryId,
+        store: store.location ?? store.kind,
+        membranes: state.leases.size,
+      },
       'ready',
     );
   }
@@ -175,7 +182,11 @@ class RegistryProgram implements Registry {
   }
 
   get #ownsDirectory(): boolean {
-    return this.#parts.store === undefined && this.#options.keyv === undefined && this.#options.data !== MEMORY_DATA;
+    return (
+      this.#parts.store === undefined &&
+      this.#options.keyv === undefined &&
+      this.#options.data !== MEMORY_DATA
+    );
   }
 
   async #openStore(): Promise<MembraneStore> {
@@ -203,7 +214,11 @@ class RegistryProgram implements Registry {
     return id;
   }
 
-  readonly #logAnswer: NonNullable<HttpServerOptions['onAnswered']> = ({ method, url }, { statusCode }, ms) => {
+  readonly #logAnswer: NonNullable<HttpServerOptions['onAnswered']> = (
+    { method, url },
+    { statusCode },
+    ms,
+  ) => {
     this.#logger.debug({ method, url, status: statusCode, ms: Math.round(ms) }, 'answered');
   };
 
@@ -215,12 +230,17 @@ class RegistryProgram implements Registry {
 
   #findStoreFault(): MembraneError | undefined {
     if (this.#storeError === undefined) return undefined;
-    return new MembraneError('store_unavailable', 'the store cannot write', { details: { retryAfterMs: 1_000 } });
+    return new MembraneError('store_unavailable', 'the store cannot write', {
+      details: { retryAfterMs: 1_000 },
+    });
   }
 
   #noteStoreHealth(error: Error | undefined): void {
     if (error !== undefined && this.#storeError === undefined) {
-      this.#logger.error({ err: error }, 'the store fails: changes are refused, leases are held, reads go on');
+      this.#logger.error(
+        { err: error },
+        'the store fails: changes are refused, leases are held, reads go on',
+      );
     } else if (error === undefined && this.#storeError !== undefined) {
       this.#logger.info('the store works again');
     }

@@ -27,7 +27,10 @@ export interface RunResult {
 export async function runRegistry(run: RunRegistryOptions): Promise<RunResult> {
   try {
     const options = parseRegistryOptions(readRegistrySettings(run.flags, run.environment));
-    const logger = pino({ level: options.logLevel, base: { pid: process.pid } }, await openLog(run.log, options.logLevel));
+    const logger = pino(
+      { level: options.logLevel, base: { pid: process.pid } },
+      await openLog(run.log, options.logLevel),
+    );
     const registry = createRegistry({ ...options, logger });
     const signalled = nextSignal();
     const started = registry.start();

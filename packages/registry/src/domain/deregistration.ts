@@ -35,7 +35,9 @@ export function decideDeregistration(
   if (fault !== undefined) return { kind: 'refused', error: toLeaseError(fault, id) };
 
   const own = live.tokenHash === tokenHash;
-  const nodes: NodeChange[] = [{ before: node, after: endInstance(node, live, own ? 'departed' : 'removed', nowMs) }];
+  const nodes: NodeChange[] = [
+    { before: node, after: endInstance(node, live, own ? 'departed' : 'removed', nowMs) },
+  ];
   const events: EventDraft[] = [departure(view, node, live)];
   if (command.cascade) {
     for (const descendantId of descendantsOf(view, namespace, id)) {

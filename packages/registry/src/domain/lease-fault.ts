@@ -18,7 +18,10 @@ export function findLeaseFault(
 }
 
 /** Why there is no live lease to act on, as the holder of this token is told. */
-export function findMissingLeaseFault(ended: EndedInstance | undefined, tokenHash: string | null): LeaseFault {
+export function findMissingLeaseFault(
+  ended: EndedInstance | undefined,
+  tokenHash: string | null,
+): LeaseFault {
   if (ended === undefined || tokenHash === null) return 'not_registered';
   if (ended.replacedTokenHashes.includes(tokenHash)) return 'superseded';
   return ended.tokenHash === tokenHash && ended.reason === 'removed' ? 'removed' : 'not_registered';

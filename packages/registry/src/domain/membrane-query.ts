@@ -59,7 +59,10 @@ export class ListQuery {
       for (const instance of node.instances) {
         if (instance.incarnation <= done || !this.#matches(instance)) continue;
         if (found.length === limit) {
-          return { found, next: { createdRevision: node.createdRevision, incarnation: instance.incarnation - 1 } };
+          return {
+            found,
+            next: { createdRevision: node.createdRevision, incarnation: instance.incarnation - 1 },
+          };
         }
         found.push([node, instance]);
       }

@@ -183,7 +183,10 @@ function decidePlace(
   }
   const ancestors = ancestorsFrom(view, namespace, parent);
   if (ancestors.includes(id)) {
-    return new MembraneError('cycle', `"${id}" cannot have the parent ${quote(parent)}, which stands below it`);
+    return new MembraneError(
+      'cycle',
+      `"${id}" cannot have the parent ${quote(parent)}, which stands below it`,
+    );
   }
   if (isTooDeep(view, namespace, id, ancestors.length)) {
     return new MembraneError(

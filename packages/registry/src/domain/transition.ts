@@ -21,7 +21,8 @@ export function decideTransition(
   const { event, namespace, id, instanceId } = command;
   const node = view.node(namespace, id);
   const live = findInstance(node, instanceId);
-  if (node === undefined || live?.incarnation !== command.incarnation) return { kind: 'unchanged', outcome: undefined };
+  if (node === undefined || live?.incarnation !== command.incarnation)
+    return { kind: 'unchanged', outcome: undefined };
 
   const ancestors = ancestorsFrom(view, namespace, node.parent);
   const draft = { event, namespace, id, instanceId, parent: node.parent, before: ancestors };

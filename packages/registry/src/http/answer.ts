@@ -49,7 +49,12 @@ export function problemAnswer(error: unknown, revision?: string): Answer {
 
 export function sendAnswer(response: ServerResponse, answer: Answer): void {
   if (response.destroyed || response.headersSent) return;
-  const headers = ['Content-Type', answer.contentType, 'Content-Length', String(Buffer.byteLength(answer.body))];
+  const headers = [
+    'Content-Type',
+    answer.contentType,
+    'Content-Length',
+    String(Buffer.byteLength(answer.body)),
+  ];
   if (answer.revision !== undefined) headers.push(REVISION_HEADER, answer.revision);
   if (answer.nextCursor !== undefined) headers.push(NEXT_CURSOR_HEADER, answer.nextCursor);
   if (answer.allow !== undefined) headers.push('Allow', answer.allow);

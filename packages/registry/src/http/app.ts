@@ -19,8 +19,9 @@ export function createApp(calls: Calls, findUnreadiness: () => MembraneError | u
     const error = new MembraneError('not_found', `no such path: ${request.path}; /docs lists them all`);
     sendAnswer(response, problemAnswer(error));
   });
-  const onError: ErrorRequestHandler = (error: unknown, request, response, _next) => {
-    calls.fail(request, response, toMembraneError(error));
+  const onError: ErrorRequestHandler = (error: unknown, request, response, next) => {
+    if (response.headersSent) next(error);
+    else calls.fail(request, response, toMembraneError(error));
   };
   app.use(onError);
   return app;

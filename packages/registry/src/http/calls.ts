@@ -9,11 +9,11 @@ import {
   invalidRequest,
   LIMITS,
   listQuerySchema,
-  MembraneError,
   METADATA_FILTER_PREFIX,
   registrationRequestSchema,
   validate,
   type ListQuery,
+  type MembraneError,
   type RegistryStatus,
 } from '@membrane/protocol';
 import type { ListFilterEntries, RegistryService } from '../service/registry-service.js';
@@ -57,7 +57,9 @@ export class Calls {
   deregister(request: IncomingMessage, response: ServerResponse): void {
     this.#answer(request, response, async () => {
       const body = await readCallBody(request, LIMITS.maxBodyBytes);
-      const answer = await this.#options.service.deregister(validate(deregistrationRequestSchema, body, 'body'));
+      const answer = await this.#options.service.deregister(
+        validate(deregistrationRequestSchema, body, 'body'),
+      );
       return jsonAnswer(JSON.stringify(answer), this.#options.revision());
     });
   }
@@ -84,7 +86,10 @@ export class Calls {
       // The primary stands twice in the answer: written once.
       const [primary, ...others] = records.map((record) => JSON.stringify(record));
       const instances = [primary, ...others].join(',');
-      return jsonAnswer(`${primary?.slice(0, -1) ?? ''},"instances":[${instances}]}`, this.#options.revision());
+      return jsonAnswer(
+        `${primary?.slice(0, -1) ?? ''},"instances":[${instances}]}`,
+        this.#options.revision(),
+      );
     });
   }
 
@@ -151,7 +156,10 @@ export class Calls {
       response.destroy();
       return;
     }
-    const answer = problemAnswer(error, this.#options.refusal() === undefined ? this.#options.revision() : undefined);
+    const answer = problemAnswer(
+      error,
+      this.#options.refusal() === undefined ? this.#options.revision() : undefined,
+    );
     if (answer.status >= 500) this.#options.onError(error, request);
     sendAnswer(response, answer);
   }
@@ -191,7 +199,12 @@ async function readCallBody(request: IncomingMessage, maxBytes: number): Promise
   const token = authorization.slice(LEASE_SCHEME.length).trim();
   if (body.lease_token != null && body.lease_token !== token) {
     throw invalidRequest(
-      [{ path: 'lease_token', message: 'must be the token of the Authorization header, where both are given' }],
+      [
+        {
+          path: 'lease_token',
+          message: 'must be the token of the Authorization header, where both are given',
+        },
+      ],
       'body',
     );
   }

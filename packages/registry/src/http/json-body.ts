@@ -65,7 +65,8 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
 }
 
 function parseJson(body: Buffer): unknown {
-  if (body.length === 0) throw invalidRequest([{ path: '', message: 'must be a JSON object; got nothing' }], 'body');
+  if (body.length === 0)
+    throw invalidRequest([{ path: '', message: 'must be a JSON object; got nothing' }], 'body');
   if (!isUtf8(body)) throw invalidRequest([{ path: '', message: 'must be UTF-8' }], 'body');
   let value: unknown;
   try {

@@ -13,11 +13,14 @@ export function mountRoute(
 ): void {
   const path = new RegExp(`^${route.path.replace(/\{\w+\}/g, '[^/]+')}/?$`);
   const allow = route.method === 'GET' ? 'GET, HEAD' : route.method;
-  router
-    .route(path)
-    [route.method === 'GET' ? 'get' : 'post'](handler)
-    .all((request, response) => {
-      const error = new MembraneError('method_not_allowed', `${route.path} takes ${allow}; got ${request.method}`);
-      sendAnswer(response, { ...problemAnswer(error), allow });
-    });
+  const mounted = router.route(path);
+  if (route.method === 'GET') mounted.get(handler);
+  else mounted.post(handler);
+  mounted.all((request, response) => {
+    const error = new MembraneError(
+      'method_not_allowed',
+      `${route.path} takes ${allow}; got ${request.method}`,
+    );
+    sendAnswer(response, { ...problemAnswer(error), allow });
+  });
 }

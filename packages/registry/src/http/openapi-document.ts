@@ -73,7 +73,11 @@ function toOperation(name: string, route: Route): ZodOpenApiOperationObject {
         headers: z.object(headers),
         content: { 'application/json': { schema: route.answer } },
       },
-      ...toErrorResponses([...COMMON_ERRORS, ...(route.body === undefined ? [] : BODY_ERRORS), ...route.errors]),
+      ...toErrorResponses([
+        ...COMMON_ERRORS,
+        ...(route.body === undefined ? [] : BODY_ERRORS),
+        ...route.errors,
+      ]),
     },
   };
 }

@@ -105,7 +105,10 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const [code, message] = CLIENT_ERRORS[error.code ?? ''] ?? ['invalid_request', 'the request is not HTTP/1.1'];
+  const [code, message] = CLIENT_ERRORS[error.code ?? ''] ?? [
+    'invalid_request',
+    'the request is not HTTP/1.1',
+  ];
   const { status, contentType, body } = problemAnswer(new MembraneError(code, message));
   socket.end(
     `HTTP/1.1 ${status} ${code}\r\nContent-Type: ${contentType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

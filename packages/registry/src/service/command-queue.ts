@@ -104,10 +104,14 @@ export class CommandQueue {
       try {
         revisions = await this.#commit(changes);
       } catch (cause) {
-        const error = new MembraneError('store_unavailable', 'the change could not be stored, nothing was changed', {
-          cause,
-          details: { retryAfterMs: RETRY_AFTER_MS },
-        });
+        const error = new MembraneError(
+          'store_unavailable',
+          'the change could not be stored, nothing was changed',
+          {
+            cause,
+            details: { retryAfterMs: RETRY_AFTER_MS },
+          },
+        );
         for (const { waiting } of group) waiting.reject(error);
         return;
       }

@@ -16,9 +16,9 @@ export interface LeaseTickerOptions {
   readonly queue: CommandQueue;
   readonly clock: Clock;
   readonly tickMs: number;
-  isStoreWritable(): boolean;
+  readonly isStoreWritable: () => boolean;
   /** A tick failed for a reason nobody thought of. */
-  onError(error: unknown): void;
+  readonly onError: (error: unknown) => void;
 }
 
 /**
@@ -65,7 +65,7 @@ export class LeaseTicker {
       await this.#probeStore();
       return;
     }
-    for (let done = false; !done && this.#options.isStoreWritable(); ) {
+    for (let done = false; !done && this.#options.isStoreWritable();) {
       const slice = state.leases.advance(state.leaseNowMs(), SLICE_LEASES);
       done = slice.done;
       await Promise.all(slice.due.map((lease) => this.#decideSilence(lease)));
@@ -103,11 +103,7 @@ export class LeaseTicker {
           // It may have renewed since it was found due.
           if (dueAtMs(lease) > state.leaseNowMs()) return { kind: 'unchanged', outcome: undefined };
           lease.ending = event === 'expired';
-          return decideTransition(
-            view,
-            { event, namespace, id, instanceId, incarnation },
-            clock.wallMs(),
-          );
+          return decideTransition(view, { event, namespace, id, instanceId, incarnation }, clock.wallMs());
         },
       });
       if (revision === undefined) state.leases.restore(lease);

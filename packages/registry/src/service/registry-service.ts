@@ -21,7 +21,13 @@ import type { Clock } from '../clock.js';
 import { decideDeregistration } from '../domain/deregistration.js';
 import { findMissingLeaseFault, toLeaseError, type LeaseFault } from '../domain/lease-fault.js';
 import { EXPIRED_AFTER_INTERVALS, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
-import { findEnded, findPrimary, type Endpoint, type Instance, type MembraneNode } from '../domain/membrane-node.js';
+import {
+  findEnded,
+  findPrimary,
+  type Endpoint,
+  type Instance,
+  type MembraneNode,
+} from '../domain/membrane-node.js';
 import { ListQuery as ListWalk, toEvent, toRecord, type ListCursor } from '../domain/membrane-query.js';
 import { decideRegistration } from '../domain/registration.js';
 import type { CommandQueue } from './command-queue.js';
@@ -194,7 +200,9 @@ export class RegistryService {
     return events.map(toEvent);
   }
 
-  #describe(request: RegistrationRequest): Pick<Instance, 'endpoint' | 'communicationMode'> & DescriptionRest {
+  #describe(
+    request: RegistrationRequest,
+  ): Pick<Instance, 'endpoint' | 'communicationMode'> & DescriptionRest {
     const { endpoint, communication_mode: communicationMode } = request;
     return {
       endpoint,
@@ -269,7 +277,11 @@ type DescriptionRest = Pick<
   'endpoints' | 'healthCheckUrl' | 'metadata' | 'weight' | 'relay' | 'heartbeatIntervalMs'
 >;
 
-function toEndpoint({ mode, address, realm }: NonNullable<RegistrationRequest['endpoints']>[number]): Endpoint {
+function toEndpoint({
+  mode,
+  address,
+  realm,
+}: NonNullable<RegistrationRequest['endpoints']>[number]): Endpoint {
   return realm == null ? { mode, address } : { mode, address, realm };
 }
 

@@ -22,7 +22,7 @@ export interface RegistryStateOptions {
   readonly clock: Clock;
   readonly tickMs: number;
   /** A renewal of an unhealthy lease: its status has to follow, by a commit. */
-  onRecovery(namespace: string, id: string, instanceId: string): void;
+  readonly onRecovery: (namespace: string, id: string, instanceId: string) => void;
 }
 
 /** What this registry holds in memory, kept in step: the directory, the leases, the event log, the retention. */
@@ -117,7 +117,9 @@ export class RegistryState {
       revision,
       atMs,
       events: events.map((event) =>
-        event.instance === undefined ? event : { ...event, instance: stampInstance(event.instance, revision) },
+        event.instance === undefined
+          ? event
+          : { ...event, instance: stampInstance(event.instance, revision) },
       ),
     });
     this.#revision = revision;
@@ -132,7 +134,10 @@ export class RegistryState {
       const silentMs = instance.status === 'unhealthy' ? UNHEALTHY_AFTER_INTERVALS * intervalMs : 0;
       const renewedAtMs = nowMs + random() * intervalMs - silentMs;
       this.leases.begin(namespace, id, instance, renewedAtMs);
-      this.#recoveringUntilMs = Math.max(this.#recoveringUntilMs, renewedAtMs + EXPIRED_AFTER_INTERVALS * intervalMs);
+      this.#recoveringUntilMs = Math.max(
+        this.#recoveringUntilMs,
+        renewedAtMs + EXPIRED_AFTER_INTERVALS * intervalMs,
+      );
     }
   }
 
@@ -167,7 +172,10 @@ export class RegistryState {
     nowMs: number,
   ): void {
     const silentMs = nowMs - renewedAtMs;
-    if (instance.status === 'unhealthy' && silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs) {
+    if (
+      instance.status === 'unhealthy' &&
+      silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs
+    ) {
       this.recover(namespace, id, instance.instanceId);
     }
   }

@@ -128,7 +128,9 @@ export function encodeChange({ atMs, nodes, events }: Change): ChangeSet {
       });
     }
     if (before === undefined) continue;
-    const kept = new Set([...(after?.instances ?? []), ...(after?.ended ?? [])].map(({ instanceId }) => instanceId));
+    const kept = new Set(
+      [...(after?.instances ?? []), ...(after?.ended ?? [])].map(({ instanceId }) => instanceId),
+    );
     for (const { instanceId } of [...before.instances, ...before.ended]) {
       if (!kept.has(instanceId)) deletes.push(instanceKey(before, instanceId));
     }
@@ -290,7 +292,9 @@ function decodeEvent(
 ): EventDraft {
   return {
     ...rest,
-    ...(instance === undefined ? {} : { instance: toInstance(rest.instanceId, instance, NO_FENCE, revision) }),
+    ...(instance === undefined
+      ? {}
+      : { instance: toInstance(rest.instanceId, instance, NO_FENCE, revision) }),
     ...(before === undefined ? {} : { before }),
     ...(after === undefined ? {} : { after }),
   };

@@ -67,7 +67,9 @@ export class KeyvMembraneStore implements MembraneStore {
     this.#keyv = keyv;
     this.#journal = new JournalWindow(options.journalLimit ?? JOURNAL_LIMIT);
     if (this.#sqlite === undefined && keyv.iterator === undefined) {
-      throw new OperatorError('this Keyv has no iterator, so a registry could not read back what it keeps there');
+      throw new OperatorError(
+        'this Keyv has no iterator, so a registry could not read back what it keeps there',
+      );
     }
     // By default Keyv tells of a failure by an event and answers "not found": an outage would look like an empty
     // registry.
@@ -77,7 +79,8 @@ export class KeyvMembraneStore implements MembraneStore {
 
   async load(): Promise<StoreContents> {
     const damage = await this.#sqlite?.findDamage();
-    if (damage !== undefined) throw new OperatorError(`${this.#name} is damaged: ${damage}. Nothing was changed`);
+    if (damage !== undefined)
+      throw new OperatorError(`${this.#name} is damaged: ${damage}. Nothing was changed`);
     const meta = await this.#loadMeta();
     if (this.#sqlite === undefined) {
       const redo: unknown = await this.#keyv.get(REDO_KEY);
@@ -203,7 +206,8 @@ export class KeyvMembraneStore implements MembraneStore {
   }
 
   async #set(key: string, value: JsonValue): Promise<void> {
-    if (!(await this.#keyv.set(key, value))) throw new OperatorError(`${this.#name} did not take the key ${key}`);
+    if (!(await this.#keyv.set(key, value)))
+      throw new OperatorError(`${this.#name} did not take the key ${key}`);
   }
 
   #check<Schema extends z.ZodType>(schema: Schema, value: unknown, key: string): z.output<Schema> {

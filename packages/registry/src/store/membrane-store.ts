@@ -53,4 +53,3 @@ export interface MembraneStore {
 export function journalKey(revision: number): string {
   return `${JOURNAL_PREFIX}${String(revision).padStart(16, '0')}`;
 }
-

@@ -39,7 +39,7 @@ export class SqliteKeyv extends KeyvSqlite {
 
   /** The first fault that SQLite finds in the structure of the file, or undefined. */
   async findDamage(): Promise<string | undefined> {
-    const rows: { quick_check: string }[] = await this.query('PRAGMA quick_check(1)');
+    const rows = (await this.query('PRAGMA quick_check(1)')) as { quick_check: string }[];
     const result = rows[0]?.quick_check;
     return result === 'ok' ? undefined : (result ?? 'no answer');
   }
@@ -70,10 +70,10 @@ export class SqliteKeyv extends KeyvSqlite {
   async *pages(): AsyncIterable<readonly (readonly [string, string])[]> {
     let after = Number.MIN_SAFE_INTEGER;
     for (;;) {
-      const rows: { rowid: number; key: string; value: string }[] = await this.query(
+      const rows = (await this.query(
         `SELECT rowid, key, value FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE_ROWS}`,
         after,
-      );
+      )) as { rowid: number; key: string; value: string }[];
       const last = rows.at(-1);
       if (last === undefined) return;
       after = last.rowid;
@@ -97,7 +97,8 @@ export class SqliteKeyv extends KeyvSqlite {
 
 const EXPLANATIONS: Record<string, string> = {
   SQLITE_BUSY: 'is in use by another process',
-  SQLITE_CANTOPEN: 'cannot be opened: its directory must exist, and this user must be able to read and write it',
+  SQLITE_CANTOPEN:
+    'cannot be opened: its directory must exist, and this user must be able to read and write it',
   SQLITE_CORRUPT: 'is damaged; nothing was changed. Restore it from a backup, or move it away to start empty',
   SQLITE_FULL: 'cannot grow: the disk is full',
   SQLITE_NOTADB: 'is not an SQLite database; nothing was changed. Move it away, or choose another directory',

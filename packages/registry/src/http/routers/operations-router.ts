@@ -18,7 +18,10 @@ export function operationsRouter(calls: Calls, findUnreadiness: () => MembraneEr
   });
   mountRoute(router, ROUTES.ready, (_request, response) => {
     const unreadiness = findUnreadiness();
-    sendAnswer(response, unreadiness === undefined ? jsonAnswer('{"status":"ready"}') : problemAnswer(unreadiness));
+    sendAnswer(
+      response,
+      unreadiness === undefined ? jsonAnswer('{"status":"ready"}') : problemAnswer(unreadiness),
+    );
   });
   return router;
 }
