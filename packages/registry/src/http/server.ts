@@ -19,6 +19,8 @@ export const HTTP_TIMEOUTS = Object.freeze({
 
 /** How long requests under way may take at shutdown before their connections are cut. */
 const CLOSE_GRACE_MS = 3_000;
+/** How often connections whose last request was answered meanwhile are closed. */
+const CLOSE_CHECK_MS = 20;
 
 export interface HttpServerOptions {
   readonly calls: Calls;
@@ -85,11 +87,14 @@ export class HttpServer {
       const cut = setTimeout(() => {
         this.#server.closeAllConnections();
       }, CLOSE_GRACE_MS);
+      const closeIdle = setInterval(() => {
+        this.#server.closeIdleConnections();
+      }, CLOSE_CHECK_MS);
       this.#server.close(() => {
         clearTimeout(cut);
+        clearInterval(closeIdle);
         resolve();
       });
-      this.#server.closeIdleConnections();
     });
   }
 }
