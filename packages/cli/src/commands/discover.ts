@@ -1,0 +1,71 @@
+import type { CommandModule } from 'yargs';
+import type { Membrane } from '@membrane/client';
+import { CommandError } from '../command-error.js';
+import { EXIT_CODES } from '../exit-codes.js';
+import { openRegistryApi, type GlobalArguments } from '../global-options.js';
+import { colorStatus, formatAge, toPrintable, type Output } from '../output.js';
+
+interface DiscoverArguments extends GlobalArguments {
+  id: string;
+}
+
+export function discoverCommand(output: Output): CommandModule<GlobalArguments, DiscoverArguments> {
+  return {
+    command: 'discover <id>',
+    describe: 'find a membrane by its id',
+    builder: (parser) =>
+      parser
+        .positional('id', { type: 'string', demandOption: true, description: 'whom to find' })
+        .example('$0 discover oven', 'where "oven" is and how it is')
+        .example('$0 discover oven --json | jq -r .endpoint', 'its address alone'),
+    handler: async (args) => {
+      const api = await openRegistryApi(args);
+      try {
+        const found = await api.discover(args.id);
+        if (found === undefined) {
+          const where = `namespace "${api.options.namespace}" of ${api.options.registryUrl}`;
+          throw new CommandError(
+            `no membrane "${toPrintable(args.id)}" in ${where}; \`membrane list\` shows who is there`,
+            EXIT_CODES.notFound,
+          );
+        }
+        if (args.json) {
+          const { toWire } = await import('@membrane/protocol');
+          output.data(JSON.stringify(toWire<unknown>(found)));
+          return;
+        }
+        for (const [index, instance] of found.instances.entries()) {
+          if (index > 0) output.data('');
+          printInstance(instance, output);
+        }
+      } finally {
+        api.close();
+      }
+    },
+  };
+}
+
+function printInstance(membrane: Membrane, output: Output): void {
+  const nowS = Date.now() / 1_000;
+  const lines: [string, string][] = [
+    ['id', membrane.id],
+    ['instance', membrane.instanceId],
+    ['namespace', membrane.namespace],
+    ['status', colorStatus(membrane.status, output)],
+    ['parent', `${membrane.parent ?? '-'}${membrane.detached ? ' (absent)' : ''}`],
+    ...membrane.endpoints.map(({ mode, address, realm }): [string, string] => [
+      'endpoint',
+      `${mode} ${toPrintable(address)}${realm == null ? '' : ` in ${toPrintable(realm)}`}`,
+    ]),
+    ['metadata', toPrintable(JSON.stringify(membrane.metadata))],
+    [
+      'registered',
+      `${new Date(membrane.registeredAt * 1_000).toISOString()} (incarnation ${membrane.incarnation})`,
+    ],
+    [
+      'heard',
+      `${formatAge(nowS - membrane.lastHeartbeat)} ago; promises every ${membrane.heartbeatIntervalMs / 1_000} s`,
+    ],
+  ];
+  for (const [name, value] of lines) output.data(`${`${name}:`.padEnd(12)}${value}`);
+}

@@ -1,0 +1,97 @@
+import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CommandModule } from 'yargs';
+import { CommandError } from '../command-error.js';
+import { EXIT_CODES } from '../exit-codes.js';
+import { openRegistryApi, type GlobalArguments } from '../global-options.js';
+import { loadRegistry } from '../load-registry.js';
+import type { Output } from '../output.js';
+
+/** The registry itself ends within 5 s of a signal. */
+const STOP_TIMEOUT_MS = 10_000;
+const POLL_MS = 50;
+
+interface StopArguments extends GlobalArguments {
+  data: string | undefined;
+}
+
+export function registryStopCommand(output: Output): CommandModule<GlobalArguments, StopArguments> {
+  return {
+    command: 'stop',
+    describe: 'stop the registry of a data directory',
+    builder: (parser) =>
+      parser
+        .options({
+          data: {
+            type: 'string',
+            requiresArg: true,
+            description: "its data directory (MEMBRANE_REGISTRY_DATA) [the user's state directory]",
+          },
+        })
+        .hide('registry-url')
+        .hide('namespace')
+        .example('$0 registry stop', 'the one that `membrane registry start --detach` started'),
+    handler: async (args) => {
+      const { DEFAULT_REGISTRY_OPTIONS, readHolder } = await loadRegistry();
+      const data = resolve(
+        args.data ?? (process.env['MEMBRANE_REGISTRY_DATA'] || DEFAULT_REGISTRY_OPTIONS.data),
+      );
+      const holder = await readHolder(data);
+      if (holder === undefined || !isRunning(holder.pid)) {
+        throw new CommandError(`no registry is running on ${data}`, EXIT_CODES.notFound);
+      }
+      await makeSure(args, holder, data);
+      process.kill(holder.pid, 'SIGTERM');
+      const deadlineMs = Date.now() + STOP_TIMEOUT_MS;
+      while (isRunning(holder.pid)) {
+        if (Date.now() > deadlineMs) {
+          throw new CommandError(`process ${holder.pid} got SIGTERM and still runs`, EXIT_CODES.failed);
+        }
+        await sleep(POLL_MS);
+      }
+      if (args.json) output.data(JSON.stringify({ stopped: true, pid: holder.pid }));
+      else output.say(`registry stopped (pid ${holder.pid})`);
+    },
+  };
+}
+
+/**
+ * A process id is used again when its process is gone: only one whose registry answers, and keeps its data there,
+ * gets a signal.
+ */
+async function makeSure(
+  args: GlobalArguments,
+  holder: { pid: number; url: string | null },
+  data: string,
+): Promise<void> {
+  const said = `${data} says that process ${holder.pid} serves it`;
+  if (holder.url === null) {
+    throw new CommandError(`${said}, but not yet where; try again, or stop it by its pid`, EXIT_CODES.failed);
+  }
+  const api = await openRegistryApi({ ...args, 'registry-url': holder.url });
+  try {
+    const { store } = await api.status();
+    if (store.location !== null && dirname(store.location) === data) return;
+  } catch (cause) {
+    throw new CommandError(
+      `${said}, but no registry answers at ${holder.url}; if the process hangs, stop it by its pid`,
+      EXIT_CODES.failed,
+      { cause },
+    );
+  } finally {
+    api.close();
+  }
+  throw new CommandError(
+    `${said}, but the registry at ${holder.url} has its data elsewhere`,
+    EXIT_CODES.failed,
+  );
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

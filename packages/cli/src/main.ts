@@ -1,0 +1,34 @@
+import { CommandError } from './command-error.js';
+import { createCli } from './create-cli.js';
+import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
+import { createOutput } from './output.js';
+
+/** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
+export async function main(args: readonly string[]): Promise<number> {
+  const output = createOutput(process.stdout, process.stderr, process.env);
+  // The reader of a pipe may go before all is written: that is its right, and no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT_CODES.done : EXIT_CODES.failed);
+  });
+  try {
+    await createCli(args, output).parseAsync();
+    return EXIT_CODES.done;
+  } catch (error) {
+    const { message, exitCode } = describeFailure(error);
+    output.say(`membrane: ${message}`);
+    return exitCode;
+  }
+}
+
+function describeFailure(error: unknown): { message: string; exitCode: number } {
+  if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode };
+  if (error instanceof Error && error.name === 'MembraneError' && 'code' in error) {
+    const code = String(error.code);
+    const advice =
+      code === 'registry_unreachable'
+        ? ': start one by `membrane registry start`, or name another by --registry-url or MEMBRANE_REGISTRY_URL'
+        : '';
+    return { message: `${error.message}${advice}`, exitCode: exitCodeOf(code) };
+  }
+  return { message: error instanceof Error ? error.message : String(error), exitCode: EXIT_CODES.failed };
+}
