@@ -87,7 +87,7 @@ export class LeaseTable {
     if (lease === undefined || lease.ending) return 'not_registered';
     const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
     if (fault !== undefined) return fault;
-    lease.renewedAtMs = nowMs;
+    extendLease(lease, nowMs);
     return lease.instance.status === 'unhealthy' ? 'recovered' : 'renewed';
   }
 
@@ -112,6 +112,14 @@ export class LeaseTable {
       this.#wheel.schedule(lease, dueAtMs(lease));
     }
   }
+}
+
+/**
+ * The holder is alive at `nowMs`. Never shortens a term: the one given after a restart begins in the future, and the
+ * wheel looks at the lease no earlier.
+ */
+export function extendLease(lease: Lease, nowMs: number): void {
+  if (nowMs > lease.renewedAtMs) lease.renewedAtMs = nowMs;
 }
 
 /** The next moment at which silence changes something. */

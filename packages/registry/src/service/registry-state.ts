@@ -2,7 +2,7 @@ import type { JsonObject } from '@membrane/protocol';
 import { LeaseClock, type Clock } from '../clock.js';
 import type { Change } from '../domain/change.js';
 import { EventLog } from '../domain/event-log.js';
-import { EXPIRED_AFTER_INTERVALS, LeaseTable, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
+import { EXPIRED_AFTER_INTERVALS, extendLease, LeaseTable, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
 import {
   findInstance,
@@ -157,7 +157,7 @@ export class RegistryState {
         continue;
       }
       // A higher attempt is another call of the registrant; any other change is the registry's own.
-      if (previous.attempt !== instance.attempt) lease.renewedAtMs = nowMs;
+      if (previous.attempt !== instance.attempt) extendLease(lease, nowMs);
       this.leases.update(lease, instance);
       this.#recoverIfRenewed(namespace, id, instance, lease.renewedAtMs, nowMs);
     }

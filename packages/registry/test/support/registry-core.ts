@@ -1,0 +1,133 @@
+import type { RegistrationRequest } from '@membrane/protocol';
+import { CommandQueue } from '../../src/service/command-queue.js';
+import { LeaseTicker } from '../../src/service/lease-ticker.js';
+import { RegistryService } from '../../src/service/registry-service.js';
+import { RegistryState } from '../../src/service/registry-state.js';
+import { MemoryMembraneStore } from '../../src/store/memory-membrane-store.js';
+import type { ChangeSet, MembraneStore, StoreContents } from '../../src/store/membrane-store.js';
+import { FakeClock } from './fake-clock.js';
+
+export const TICK_MS = 100;
+
+/** A store that fails when it is told to. */
+export class FlakyStore implements MembraneStore {
+  readonly kind = 'flaky';
+  readonly location = null;
+  readonly #store = new MemoryMembraneStore();
+  isFailing = false;
+
+  load(): Promise<StoreContents> {
+    return this.#store.load();
+  }
+
+  commit(changeSets: readonly ChangeSet[]): Promise<readonly { readonly revision: number }[]> {
+    return this.isFailing ? Promise.reject(new Error('the disk is full')) : this.#store.commit(changeSets);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A registry without HTTP, on a clock that the test moves. */
+export class RegistryCore {
+  readonly clock: FakeClock;
+  readonly store: FlakyStore;
+  readonly state: RegistryState;
+  readonly queue: CommandQueue;
+  readonly ticker: LeaseTicker;
+  readonly service: RegistryService;
+  isWritable = true;
+
+  constructor(clock = new FakeClock(), store = new FlakyStore()) {
+    this.clock = clock;
+    this.store = store;
+    this.state = new RegistryState({
+      clock,
+      tickMs: TICK_MS,
+      onRecovery: (namespace, id, instanceId) => {
+        this.ticker.recover(namespace, id, instanceId);
+      },
+    });
+    this.queue = new CommandQueue({
+      store,
+      state: this.state.directory,
+      apply: (change, revision) => {
+        this.state.apply(change, revision);
+      },
+      onStoreHealth: (error) => {
+        this.isWritable = error === undefined;
+      },
+    });
+    this.ticker = new LeaseTicker({
+      state: this.state,
+      queue: this.queue,
+      clock,
+      tickMs: TICK_MS,
+      isStoreWritable: () => this.isWritable,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    this.service = new RegistryService({
+      state: this.state,
+      queue: this.queue,
+      clock,
+      heartbeatIntervalMs: 30_000,
+    });
+  }
+
+  /** Loads what the store holds; every lease gets half an interval of spread. */
+  async load(): Promise<this> {
+    await this.state.load(this.store, () => 0.5);
+    return this;
+  }
+
+  /** The same data, in a registry that has just started. */
+  restart(): Promise<RegistryCore> {
+    return new RegistryCore(this.clock, this.store).load();
+  }
+
+  /** Time passes, with a tick when it is due. */
+  async tick(times = 1): Promise<void> {
+    for (let count = 0; count < times; count += 1) {
+      this.clock.advance(TICK_MS);
+      await this.ticker.tick();
+      await this.queue.idle();
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.tick(Math.round(ms / TICK_MS));
+  }
+
+  /** Everything listed, oldest id first. */
+  list(): ReturnType<RegistryService['listPage']>['records'] {
+    return [...this.service.listAll({}, [])].flat();
+  }
+
+  /** The status of an id, or undefined where it is not there. */
+  statusOf(id: string): string | undefined {
+    return this.list().find((record) => record.id === id)?.status;
+  }
+}
+
+export function registration(id: string, rest: Partial<RegistrationRequest> = {}): RegistrationRequest {
+  return {
+    id,
+    endpoint: `/run/${id}`,
+    communication_mode: 'shared-volume',
+    heartbeat_interval_ms: 1_000,
+    ...rest,
+  };
+}
+
+/** The code that a call is refused with. */
+export async function codeOf(call: Promise<unknown> | (() => unknown)): Promise<string> {
+  try {
+    await (typeof call === 'function' ? call() : call);
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+  return 'done';
+}
