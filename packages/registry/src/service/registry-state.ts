@@ -2,7 +2,12 @@ import type { JsonObject } from '@membrane/protocol';
 import { LeaseClock, type Clock } from '../clock.js';
 import type { Change } from '../domain/change.js';
 import { EventLog } from '../domain/event-log.js';
-import { EXPIRED_AFTER_INTERVALS, extendLease, LeaseTable, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
+import {
+  EXPIRED_AFTER_INTERVALS,
+  extendLease,
+  LeaseTable,
+  UNHEALTHY_AFTER_INTERVALS,
+} from '../domain/lease-table.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
 import {
   findInstance,

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Keyv } from 'keyv';
 import { readHolder, writeHolder } from './holder-file.js';
-import { KeyvMembraneStore } from './keyv-membrane-store.js';
+import { KeyvMembraneStore, type KeyvStoreOptions } from './keyv-membrane-store.js';
 import { OperatorError } from '../operator-error.js';
 import type { MembraneStore } from './membrane-store.js';
 import { SqliteKeyv } from './sqlite-keyv.js';
@@ -14,7 +14,10 @@ const DATABASE_FILE = 'registry.sqlite';
  * Opens the store of a data directory, which is made where it is missing, and takes it for this process.
  * @throws OperatorError where another process holds it, or where it cannot be read or written; nothing is changed then.
  */
-export async function openSqliteStore(dataDirectory: string): Promise<MembraneStore> {
+export async function openSqliteStore(
+  dataDirectory: string,
+  options: Pick<KeyvStoreOptions, 'journalLimit'> = {},
+): Promise<MembraneStore> {
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     throw new OperatorError(
       `the data directory ${dataDirectory} cannot be made (${String((cause as NodeJS.ErrnoException).code)}); choose another with --data or MEMBRANE_REGISTRY_DATA`,
@@ -37,7 +40,7 @@ export async function openSqliteStore(dataDirectory: string): Promise<MembraneSt
     serialize: JSON.stringify,
     deserialize: JSON.parse,
   });
-  return new KeyvMembraneStore(keyv, { kind: 'sqlite', location: file });
+  return new KeyvMembraneStore(keyv, { ...options, kind: 'sqlite', location: file });
 }
 
 function isBusy(error: unknown): boolean {
