@@ -29,7 +29,7 @@ export interface HttpServerOptions {
   readonly port: number;
   /** False sends every request through Express. */
   readonly fastPath?: boolean;
-  readonly timeouts?: Readonly<Partial<typeof HTTP_TIMEOUTS>>;
+  readonly timeouts?: Readonly<Partial<Record<keyof typeof HTTP_TIMEOUTS, number>>>;
   /** Told of every answer that was sent. */
   readonly onAnswered?: (request: IncomingMessage, response: ServerResponse, tookMs: number) => void;
 }
