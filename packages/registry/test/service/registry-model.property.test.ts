@@ -71,7 +71,8 @@ class Model {
   lastIncarnation = 0;
 
   clone(): Model {
-    return Object.assign(new Model(), structuredClone({ ...this }));
+    const { nodes, nowMs, lastIncarnation } = this;
+    return Object.assign(new Model(), structuredClone({ nodes, nowMs, lastIncarnation }));
   }
 
   ancestors(parent: string | null): string[] {
