@@ -57,7 +57,9 @@ class RegistryProgram implements Registry {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #startedAtMs: number;
+  readonly #abort = new AbortController();
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  #starting: Promise<void> | undefined;
   #started: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #running:
@@ -79,7 +81,8 @@ class RegistryProgram implements Registry {
   }
 
   start(): Promise<void> {
-    this.#started ??= this.#start().catch(async (error: unknown) => {
+    this.#starting ??= this.#start();
+    this.#started ??= this.#starting.catch(async (error: unknown) => {
       await this.stop();
       throw error;
     });
@@ -153,9 +156,9 @@ class RegistryProgram implements Registry {
       throw explainListenError(error, host, port);
     });
     await this.#writeHolder(this.#url);
-    const others = await state.load(store, this.#parts.random ?? Math.random);
+    const others = await state.load(store, this.#parts.random ?? Math.random, this.#abort.signal);
     this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
-    if (this.#stopped !== undefined) return;
+    this.#abort.signal.throwIfAborted();
     ticker.start();
     this.#phase = 'ready';
     this.#logger.info(
@@ -171,6 +174,8 @@ class RegistryProgram implements Registry {
 
   async #stop(): Promise<void> {
     this.#phase = 'stopping';
+    this.#abort.abort(new OperatorError('the registry was stopped while it started'));
+    await this.#starting?.catch(() => undefined);
     if (this.#running === undefined) return;
     const { store, queue, ticker, server } = this.#running;
     await server.close();

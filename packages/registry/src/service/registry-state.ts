@@ -85,13 +85,18 @@ export class RegistryState {
    * Returns the entries that are not the state's own.
    * @throws OperatorError where the store cannot be read.
    */
-  async load(store: MembraneStore, random: () => number): Promise<Map<string, JsonObject>> {
+  async load(
+    store: MembraneStore,
+    random: () => number,
+    signal?: AbortSignal,
+  ): Promise<Map<string, JsonObject>> {
     const contents = await store.load();
     const decoder = new StateDecoder(store.location ?? `the ${store.kind} store`);
     const others = new Map<string, JsonObject>();
     for await (const page of contents.entries) {
       for (const entry of page) if (!decoder.add(entry)) others.set(entry.key, entry.value as JsonObject);
       await new Promise(setImmediate);
+      signal?.throwIfAborted();
     }
     const nowMs = this.leaseNowMs();
     for (const [index, node] of decoder.nodes().entries()) {
