@@ -36,7 +36,9 @@ try {
     const tarball = join(project, packed.filename);
     run(bin('publint'), ['run', tarball, '--strict'], root);
     run(bin('attw'), [tarball, '--profile', 'esm-only'], root);
-    console.log(`${name}: packed ${packed.entryCount} files, ${packed.unpackedSize} bytes; publint and attw agree`);
+    console.log(
+      `${name}: packed ${packed.entryCount} files, ${packed.unpackedSize} bytes; publint and attw agree`,
+    );
     return tarball;
   });
 

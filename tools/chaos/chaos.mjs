@@ -7,11 +7,17 @@ const scenarios = { crash };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string' },
+    seed: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
 });
 const scenario = Object.entries(scenarios).find(([name]) => name === positionals[0])?.[1];
 if (scenario === undefined) {
-  console.error(`usage: npm run chaos -- ${Object.keys(scenarios).join('|')} [--rounds N] [--seed N] [--json]`);
+  console.error(
+    `usage: npm run chaos -- ${Object.keys(scenarios).join('|')} [--rounds N] [--seed N] [--json]`,
+  );
   process.exit(2);
 }
 

@@ -123,7 +123,14 @@ export async function crash({ rounds, seed, onRound }) {
   const data = await mkdtemp(join(tmpdir(), 'membrane-chaos-'));
   const random = createRandom(seed);
   const writers = Array.from({ length: WRITERS }, (_, index) => new Writer(`tree-${index}`, random));
-  const report = { rounds: 0, seed, acknowledged: 0, unanswered: 0, doneThough: 0, violations: /** @type {string[]} */ ([]) };
+  const report = {
+    rounds: 0,
+    seed,
+    acknowledged: 0,
+    unanswered: 0,
+    doneThough: 0,
+    violations: /** @type {string[]} */ ([]),
+  };
   /** What the journal has told so far. @type {State} */
   const told = new Map();
   let logId = '';
@@ -157,13 +164,15 @@ export async function crash({ rounds, seed, onRound }) {
         if (writer.unknown !== undefined) report.unanswered += 1;
         if (writer.unknown !== undefined && isEqual(found, writer.unknown)) report.doneThough += 1;
         else if (!isEqual(found, writer.state)) {
-          violation(`${writer.name} is ${show(found)}; acknowledged was ${show(writer.state)}, on its way ${show(writer.unknown)}`);
+          violation(
+            `${writer.name} is ${show(found)}; acknowledged was ${show(writer.state)}, on its way ${show(writer.unknown)}`,
+          );
         }
         writer.state = found;
         writer.unknown = undefined;
       }
 
-      for (let more = true; more; ) {
+      for (let more = true; more;) {
         const events = /** @type {any[]} */ (
           await (await fetch(`${registry.url}/events?since=${revision}&limit=${PAGE}`)).json()
         );
@@ -179,7 +188,8 @@ export async function crash({ rounds, seed, onRound }) {
       if (!isEqual(told, state)) violation(`the journal tells ${show(told)}, the state is ${show(state)}`);
 
       report.rounds = round;
-      if (round % 10 === 0) onRound?.(`${round} kills, ${report.violations.length} violations, revision ${now}`);
+      if (round % 10 === 0)
+        onRound?.(`${round} kills, ${report.violations.length} violations, revision ${now}`);
     }
   } finally {
     registry.child.kill('SIGKILL');
