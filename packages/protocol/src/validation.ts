@@ -55,9 +55,11 @@ export function validate<Schema extends z.ZodType>(
   input: unknown,
   what: string,
 ): z.output<Schema> {
-  const result = schema.safeParse(input, { reportInput: true });
-  if (result.success) return result.data;
-  throw invalidRequest(result.error.issues.slice(0, MAX_REPORTED_ERRORS).map(toFieldError), what);
+  const quick = schema.safeParse(input);
+  if (quick.success) return quick.data;
+  // Only who is refused pays for a report that holds the values.
+  const { error } = schema.safeParse(input, { reportInput: true });
+  throw invalidRequest((error ?? quick.error).issues.slice(0, MAX_REPORTED_ERRORS).map(toFieldError), what);
 }
 
 /** The error for fields that cannot be used; `what` names the thing they are in, as "body" or "query". */

@@ -132,7 +132,7 @@ class RegistryProgram implements Registry {
     });
     const calls = new Calls({
       service,
-      revision: () => `${state.logId}:${state.revision}`,
+      revision: () => state.revisionText,
       status: () => this.#status(store, state),
       refusal: () => this.#findRefusal(),
       onError: (error, { method, url }) => {

@@ -47,16 +47,14 @@ export class Calls {
   }
 
   register(request: IncomingMessage, response: ServerResponse): void {
-    this.#answer(request, response, async () => {
-      const body = await readCallBody(request, LIMITS.maxBodyBytes);
+    this.#answerBody(request, response, LIMITS.maxBodyBytes, async (body) => {
       const answer = await this.#options.service.register(validate(registrationRequestSchema, body, 'body'));
       return jsonAnswer(JSON.stringify(answer), this.#options.revision());
     });
   }
 
   deregister(request: IncomingMessage, response: ServerResponse): void {
-    this.#answer(request, response, async () => {
-      const body = await readCallBody(request, LIMITS.maxBodyBytes);
+    this.#answerBody(request, response, LIMITS.maxBodyBytes, async (body) => {
       const answer = await this.#options.service.deregister(
         validate(deregistrationRequestSchema, body, 'body'),
       );
@@ -65,8 +63,7 @@ export class Calls {
   }
 
   heartbeat(request: IncomingMessage, response: ServerResponse): void {
-    this.#answer(request, response, async () => {
-      const body = await readCallBody(request, LIMITS.maxHeartbeatBodyBytes);
+    this.#answerBody(request, response, LIMITS.maxHeartbeatBodyBytes, (body) => {
       const { service } = this.#options;
       if ('heartbeats' in body) {
         const answer = service.heartbeatBatch(validate(heartbeatBatchSchema, body, 'body'));
@@ -121,6 +118,29 @@ export class Calls {
       const query = validate(eventsQuerySchema, parseQuery(request.url ?? ''), 'query');
       return jsonAnswer(JSON.stringify(this.#options.service.events(query)), this.#options.revision());
     });
+  }
+
+  /** Reads the body first. */
+  #answerBody(
+    request: IncomingMessage,
+    response: ServerResponse,
+    maxBytes: number,
+    call: (body: object) => Answer | Promise<Answer>,
+  ): void {
+    const { authorization } = request.headers;
+    readJsonBody(
+      request,
+      maxBytes,
+      (body) => {
+        this.#answer(request, response, () => {
+          if (authorization !== undefined) showLeaseToken(body, authorization);
+          return call(body);
+        });
+      },
+      (error) => {
+        this.fail(request, response, this.#options.refusal() ?? error);
+      },
+    );
   }
 
   /** Runs a call and sends what it comes to; undefined means that it has answered by itself. */
@@ -191,25 +211,15 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-/** The body, with the lease token of an `Authorization: Lease …` header in its place. */
-async function readCallBody(request: IncomingMessage, maxBytes: number): Promise<object> {
-  const body = (await readJsonBody(request, maxBytes)) as { lease_token?: unknown };
-  const { authorization } = request.headers;
-  if (authorization?.startsWith(LEASE_SCHEME) !== true) return body;
+/** Puts the lease token of an `Authorization: Lease …` header into the body, where it is looked for. */
+function showLeaseToken(body: { lease_token?: unknown }, authorization: string): void {
+  if (!authorization.startsWith(LEASE_SCHEME)) return;
   const token = authorization.slice(LEASE_SCHEME.length).trim();
   if (body.lease_token != null && body.lease_token !== token) {
-    throw invalidRequest(
-      [
-        {
-          path: 'lease_token',
-          message: 'must be the token of the Authorization header, where both are given',
-        },
-      ],
-      'body',
-    );
+    const message = 'must be the token of the Authorization header, where both are given';
+    throw invalidRequest([{ path: 'lease_token', message }], 'body');
   }
   body.lease_token = token;
-  return body;
 }
 
 function decodeSegment(segment: string): string {

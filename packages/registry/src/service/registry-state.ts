@@ -40,6 +40,7 @@ export class RegistryState {
   readonly #onRecovery: RegistryStateOptions['onRecovery'];
   #logId = '';
   #revision = 0;
+  #revisionText: string | undefined;
   #recoveringUntilMs = 0;
 
   constructor(options: RegistryStateOptions) {
@@ -54,6 +55,11 @@ export class RegistryState {
 
   get revision(): number {
     return this.#revision;
+  }
+
+  /** `LOG:REVISION`, made once a change: every answer carries it. */
+  get revisionText(): string {
+    return (this.#revisionText ??= `${this.#logId}:${this.#revision}`);
   }
 
   /** True while leases run the first term that they were given at load. */
@@ -112,6 +118,7 @@ export class RegistryState {
   /** A commit that changed nothing of the state. */
   noteRevision(revision: number): void {
     this.#revision = revision;
+    this.#revisionText = undefined;
   }
 
   /** A durable change becomes visible. */
@@ -133,6 +140,7 @@ export class RegistryState {
       ),
     });
     this.#revision = revision;
+    this.#revisionText = undefined;
   }
 
   #loadNode(node: MembraneNode, nowMs: number, random: () => number): void {
