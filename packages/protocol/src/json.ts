@@ -36,14 +36,18 @@ export function isDeeperThan(value: unknown, maxDepth: number): boolean {
 export function findMetadataFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'must be a JSON object';
   if (isDeeperThan(value, LIMITS.maxJsonDepth)) return `must nest at most ${LIMITS.maxJsonDepth} levels`;
-  const open: object[] = [value];
-  for (let item = open.pop(); item !== undefined; item = open.pop()) {
-    if (Object.hasOwn(item, '__proto__')) return 'must not have a key "__proto__"';
-    for (const child of Object.values(item)) {
-      if (typeof child === 'object' && child !== null) open.push(child as object);
-    }
-  }
-  return isLongerThan(JSON.stringify(value), LIMITS.maxMetadataBytes)
+  const text = JSON.stringify(value);
+  if (text.includes('"__proto__"') && hasPrototypeKey(value)) return 'must not have a key "__proto__"';
+  return isLongerThan(text, LIMITS.maxMetadataBytes)
     ? `must be at most ${LIMITS.maxMetadataBytes} bytes as JSON`
     : undefined;
+}
+
+function hasPrototypeKey(value: object): boolean {
+  return (
+    Object.hasOwn(value, '__proto__') ||
+    Object.values(value).some(
+      (child) => typeof child === 'object' && child !== null && hasPrototypeKey(child as object),
+    )
+  );
 }

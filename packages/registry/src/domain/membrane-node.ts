@@ -17,7 +17,8 @@ export interface Instance {
   readonly instanceId: string;
   readonly endpoint: string;
   readonly communicationMode: CommunicationMode;
-  readonly endpoints: readonly Endpoint[];
+  /** Null: the primary one, `endpoint`, alone. */
+  readonly endpoints: readonly Endpoint[] | null;
   readonly healthCheckUrl: string | null;
   readonly metadata: JsonObject;
   readonly weight: number;
@@ -86,6 +87,9 @@ export function findEnded(node: MembraneNode | undefined, instanceId: string): E
   return node?.ended.find((ended) => ended.instanceId === instanceId);
 }
 
+/** Nothing ended, for every node of which that is so. */
+export const NONE_ENDED: readonly EndedInstance[] = Object.freeze([]);
+
 /** The instance that stands for the id: the healthiest, among those the oldest. Undefined where none is live. */
 export function findPrimary(node: MembraneNode): Instance | undefined {
   return (
@@ -95,7 +99,7 @@ export function findPrimary(node: MembraneNode): Instance | undefined {
   );
 }
 
-export function stampInstance(instance: Instance, revision: number): Instance {
+function stampInstance(instance: Instance, revision: number): Instance {
   if (instance.revision !== PENDING_REVISION) return instance;
   return {
     ...instance,

@@ -112,24 +112,30 @@ function matchesValue(metadata: Instance['metadata'], key: string, value: string
 
 const toSeconds = (ms: number): number => Math.round(ms) / 1_000;
 
-function describe(
-  namespace: string,
-  id: string,
-  parent: string | null,
+type Endpoint = MembraneRecord['endpoints'][number];
+
+/** The wire record. `lastHeartbeatMs` is epoch milliseconds. One literal, since discovery makes one a request. */
+export function toRecord(
+  { namespace, id, parent }: Pick<MembraneNode, 'namespace' | 'id' | 'parent'>,
   instance: Instance,
-): Omit<MembraneRecord, 'last_heartbeat' | 'detached'> {
+  detached: boolean,
+  lastHeartbeatMs: number,
+): MembraneRecord {
+  const { endpoint, communicationMode, endpoints } = instance;
   return {
     id,
     namespace,
     instance_id: instance.instanceId,
     parent,
-    endpoint: instance.endpoint,
-    communication_mode: instance.communicationMode,
-    endpoints: instance.endpoints as Endpoint[],
+    endpoint,
+    communication_mode: communicationMode,
+    endpoints: (endpoints as Endpoint[] | null) ?? [{ mode: communicationMode, address: endpoint }],
     health_check_url: instance.healthCheckUrl,
     metadata: instance.metadata,
     registered_at: toSeconds(instance.registeredAtMs),
+    last_heartbeat: toSeconds(lastHeartbeatMs),
     status: instance.status,
+    detached,
     incarnation: instance.incarnation,
     revision: instance.revision,
     weight: instance.weight,
@@ -138,25 +144,15 @@ function describe(
   };
 }
 
-type Endpoint = MembraneRecord['endpoints'][number];
-
-/** The wire record. `lastHeartbeatMs` is epoch milliseconds. */
-export function toRecord(
-  node: MembraneNode,
-  instance: Instance,
-  detached: boolean,
-  lastHeartbeatMs: number,
-): MembraneRecord {
-  return {
-    ...describe(node.namespace, node.id, node.parent, instance),
-    last_heartbeat: toSeconds(lastHeartbeatMs),
-    detached,
-  };
+/** What an event tells of the instance: not how it is at the moment. */
+function toEventRecord(event: LoggedEvent, instance: Instance): MembraneEvent['record'] {
+  const { last_heartbeat: _heard, detached: _detached, ...record } = toRecord(event, instance, false, 0);
+  return record;
 }
 
 /** The wire event. */
 export function toEvent(event: LoggedEvent): MembraneEvent {
-  const { namespace, id, instanceId, parent, instance, before, after } = event;
+  const { namespace, id, instanceId, instance, before, after } = event;
   return {
     revision: event.revision,
     event: event.event,
@@ -164,7 +160,7 @@ export function toEvent(event: LoggedEvent): MembraneEvent {
     namespace,
     instance_id: instanceId,
     timestamp: toSeconds(event.atMs),
-    ...(instance === undefined ? {} : { record: describe(namespace, id, parent, instance) }),
+    ...(instance === undefined ? {} : { record: toEventRecord(event, instance) }),
     ...(before === undefined ? {} : { before: { ancestors: [...before] } }),
     ...(after === undefined ? {} : { after: { ancestors: [...after] } }),
   };

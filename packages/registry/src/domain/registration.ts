@@ -4,6 +4,7 @@ import {
   findEnded,
   findInstance,
   MAX_REPLACED_TOKENS,
+  NONE_ENDED,
   PENDING_REVISION,
   RETENTION_MS,
   type Instance,
@@ -215,7 +216,7 @@ function withInstance(
       revision: PENDING_REVISION,
       vacantSinceMs: null,
       instances: [instance],
-      ended: [],
+      ended: NONE_ENDED,
     };
   }
   const nodeChanges =

@@ -207,7 +207,7 @@ export class RegistryService {
     return {
       endpoint,
       communicationMode,
-      endpoints: request.endpoints?.map(toEndpoint) ?? [{ mode: communicationMode, address: endpoint }],
+      endpoints: request.endpoints?.map(toEndpoint) ?? null,
       healthCheckUrl: request.health_check_url ?? null,
       metadata: request.metadata ?? {},
       weight: request.weight ?? 1,

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@membrane/protocol';
 import { LeaseClock, type Clock } from '../clock.js';
-import type { Change } from '../domain/change.js';
+import type { Change, EventDraft } from '../domain/change.js';
 import { EventLog } from '../domain/event-log.js';
 import {
   EXPIRED_AFTER_INTERVALS,
@@ -9,13 +9,7 @@ import {
   UNHEALTHY_AFTER_INTERVALS,
 } from '../domain/lease-table.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
-import {
-  findInstance,
-  stampInstance,
-  stampNode,
-  type Instance,
-  type MembraneNode,
-} from '../domain/membrane-node.js';
+import { findInstance, stampNode, type Instance, type MembraneNode } from '../domain/membrane-node.js';
 import { RetentionQueue } from '../domain/retention.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
 import { StateDecoder } from './state-codec.js';
@@ -124,21 +118,15 @@ export class RegistryState {
   /** A durable change becomes visible. */
   apply({ atMs, nodes, events }: Change, revision: number): void {
     const nowMs = this.leaseNowMs();
+    const stampedNodes: MembraneNode[] = [];
     for (const { before, after } of nodes) {
       const stamped = after === undefined ? undefined : stampNode(after, revision);
+      if (stamped !== undefined) stampedNodes.push(stamped);
       this.directory.apply({ before, after: stamped });
       this.#applyLeases(before, stamped, nowMs);
       if (stamped !== undefined) this.#remember(stamped, before);
     }
-    this.eventLog.append({
-      revision,
-      atMs,
-      events: events.map((event) =>
-        event.instance === undefined
-          ? event
-          : { ...event, instance: stampInstance(event.instance, revision) },
-      ),
-    });
+    this.eventLog.append({ revision, atMs, events: events.map((event) => stampEvent(event, stampedNodes)) });
     this.#revision = revision;
     this.#revisionText = undefined;
   }
@@ -207,4 +195,12 @@ export class RegistryState {
       if (before?.ended.includes(ended) !== true) this.retention.add({ namespace, id }, ended.endedAtMs);
     }
   }
+}
+
+/** The event with its instance as the directory holds it, so that memory holds it once. */
+function stampEvent(event: EventDraft, nodes: readonly MembraneNode[]): EventDraft {
+  if (event.instance === undefined) return event;
+  const node = nodes.find(({ namespace, id }) => namespace === event.namespace && id === event.id);
+  const instance = findInstance(node, event.instanceId);
+  return instance === undefined ? event : { ...event, instance };
 }

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import type { Change, EventDraft } from '../domain/change.js';
 import type { LoggedChange } from '../domain/event-log.js';
 import {
+  NONE_ENDED,
   PENDING_REVISION,
   type EndedInstance,
   type Endpoint,
@@ -42,7 +43,8 @@ const nodeRowSchema = z.object({
 const describedSchema = z.object({
   endpoint: z.string(),
   communicationMode: communicationModeSchema,
-  endpoints: z.array(endpointSchema),
+  /** Null: the primary one alone. */
+  endpoints: z.array(endpointSchema).nullable(),
   healthCheckUrl: z.string().nullable(),
   metadata: metadataSchema,
   weight: z.number(),
@@ -65,7 +67,6 @@ const endedRowSchema = fenceSchema.extend({
   ended: z.enum(['departed', 'removed', 'expired']),
   endedAtMs: z.number(),
 });
-const instanceRowSchema = z.union([endedRowSchema, liveRowSchema]);
 
 const journalRowSchema = z.object({
   atMs: z.number(),
@@ -90,7 +91,7 @@ function describeInstance(instance: Instance): z.input<typeof describedSchema> {
   return {
     endpoint,
     communicationMode,
-    endpoints: instance.endpoints as Endpoint[],
+    endpoints: instance.endpoints as Endpoint[] | null,
     healthCheckUrl,
     metadata,
     weight,
@@ -211,7 +212,7 @@ export class StateDecoder {
       .map(([key, node]) => ({
         ...node,
         instances: (this.#instances.get(key) ?? []).sort((a, b) => a.incarnation - b.incarnation),
-        ended: (this.#ended.get(key) ?? []).sort((a, b) => a.revision - b.revision),
+        ended: this.#ended.get(key)?.sort((a, b) => a.revision - b.revision) ?? NONE_ENDED,
       }))
       .sort((a, b) => a.createdRevision - b.createdRevision);
   }
@@ -223,13 +224,14 @@ export class StateDecoder {
 
   #addInstance(entry: StoredEntry): void {
     const [namespace, id, instanceId] = this.#names(entry.key, INSTANCE_PREFIX, 3);
-    const row = this.#check(instanceRowSchema, entry);
     const key = `${namespace}/${id}`;
     const { revision } = entry;
-    if ('ended' in row) {
-      const { ended: reason, ...rest } = row;
+    // Asked beforehand: trying one schema after the other would double the time of a restart.
+    if (typeof entry.value === 'object' && entry.value !== null && 'ended' in entry.value) {
+      const { ended: reason, ...rest } = this.#check(endedRowSchema, entry);
       pushTo(this.#ended, key, { instanceId, reason, ...rest, revision });
     } else {
+      const row = this.#check(liveRowSchema, entry);
       pushTo(this.#instances, key, toInstance(instanceId, row, row, revision));
     }
   }
@@ -267,7 +269,7 @@ function toInstance(
     instanceId,
     endpoint: described.endpoint,
     communicationMode: described.communicationMode,
-    endpoints: described.endpoints as Endpoint[],
+    endpoints: described.endpoints as Endpoint[] | null,
     healthCheckUrl: described.healthCheckUrl,
     metadata: described.metadata,
     weight: described.weight,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { JsonValue } from '@membrane/protocol';
 import type { Keyv } from 'keyv';
 import { z } from 'zod';
-import { JournalWindow } from './journal-window.js';
+import { JournalWindow, type JournalRow } from './journal-window.js';
 import { OperatorError } from '../operator-error.js';
 import {
   JOURNAL_LIMIT,
@@ -26,6 +26,10 @@ const OWN_KEYS: ReadonlySet<string> = new Set([META_KEY, HEAD_KEY, REDO_KEY]);
 const metaSchema = z.object({ format: z.int().min(1), logId: z.string().min(1) });
 const headSchema = z.object({ revision: z.int().min(0) });
 const rowSchema = z.object({ revision: z.int().min(1), data: z.unknown() });
+/** The lines of one group in one row, since a row costs more than what is in it. */
+const journalRowSchema = z.object({
+  lines: z.array(z.object({ revision: z.int().min(1), data: z.unknown() })).min(1),
+});
 const redoSchema = z.object({
   puts: z.array(z.tuple([z.string(), z.unknown()])),
   deletes: z.array(z.string()),
@@ -98,22 +102,22 @@ export class KeyvMembraneStore implements MembraneStore {
     const puts: Row[] = [];
     const deletes = this.#journal.surplusKeys();
     const trimmed = [...deletes];
-    const journaled: number[] = [];
+    const lines: { revision: number; data: JsonValue }[] = [];
     let revision = this.#revision;
     const results = changeSets.map((changeSet) => {
       revision += 1;
       for (const { key, value } of changeSet.puts) puts.push([key, { revision, data: value }]);
       deletes.push(...changeSet.deletes);
-      if (changeSet.journal !== undefined) {
-        puts.push([journalKey(revision), { revision, data: changeSet.journal }]);
-        journaled.push(revision);
-      }
+      if (changeSet.journal !== undefined) lines.push({ revision, data: changeSet.journal });
       return { revision };
     });
+    const row =
+      lines[0] === undefined ? undefined : { firstRevision: lines[0].revision, lines: lines.length };
+    if (row !== undefined) puts.push([journalKey(row.firstRevision), { lines }]);
     puts.push([HEAD_KEY, { revision }]);
     await this.#write(mergeGroup(puts, deletes, changeSets));
     this.#revision = revision;
-    this.#journal.committed(trimmed, journaled);
+    this.#journal.committed(trimmed, row);
     return results;
   }
 
@@ -144,13 +148,20 @@ export class KeyvMembraneStore implements MembraneStore {
   }
 
   async *#entries(): AsyncIterable<readonly StoredEntry[]> {
-    const journal: number[] = [];
+    const journal: JournalRow[] = [];
     for await (const page of this.#pages()) {
       const entries: StoredEntry[] = [];
       for (const [key, value] of page) {
         if (OWN_KEYS.has(key)) continue;
+        if (key.startsWith(JOURNAL_PREFIX)) {
+          const { lines } = this.#check(journalRowSchema, value, key);
+          journal.push({ firstRevision: lines[0]?.revision ?? 0, lines: lines.length });
+          for (const { revision, data } of lines) {
+            entries.push({ key: journalKey(revision), value: data as JsonValue, revision });
+          }
+          continue;
+        }
         const row = this.#check(rowSchema, value, key);
-        if (key.startsWith(JOURNAL_PREFIX)) journal.push(row.revision);
         entries.push({ key, value: row.data as JsonValue, revision: row.revision });
       }
       yield entries;

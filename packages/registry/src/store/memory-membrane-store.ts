@@ -33,7 +33,7 @@ export class MemoryMembraneStore implements MembraneStore {
   commit(changeSets: readonly ChangeSet[]): Promise<{ revision: number }[]> {
     const surplus = this.#journal.surplusKeys();
     for (const key of surplus) this.#entries.delete(key);
-    this.#journal.committed(surplus, []);
+    this.#journal.committed(surplus, undefined);
     return Promise.resolve(changeSets.map((changeSet) => ({ revision: this.#commitOne(changeSet) })));
   }
 
@@ -45,7 +45,7 @@ export class MemoryMembraneStore implements MembraneStore {
     if (journal !== undefined) {
       const key = journalKey(revision);
       this.#entries.set(key, { key, value: journal, revision });
-      this.#journal.committed([], [revision]);
+      this.#journal.committed([], { firstRevision: revision, lines: 1 });
     }
     return revision;
   }
