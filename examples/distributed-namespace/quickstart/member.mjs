@@ -7,7 +7,8 @@ import { RegistryApi } from '@membrane/client';
 const HEARTBEAT_INTERVAL_MS = 500;
 
 const [registryUrl, id, parent] = process.argv.slice(2);
-if (registryUrl === undefined || id === undefined) throw new Error('usage: member.mjs REGISTRY_URL ID [PARENT]');
+if (registryUrl === undefined || id === undefined)
+  throw new Error('usage: member.mjs REGISTRY_URL ID [PARENT]');
 
 const registry = new RegistryApi({ registryUrl });
 const leaseToken = randomBytes(16).toString('hex');

@@ -22,7 +22,8 @@ const PATIENCE_MS = 20_000;
 const children = new Set();
 
 const colored = process.stdout.isTTY && !process.env.NO_COLOR;
-const say = (/** @type {string} */ text) => console.log(colored ? styleText('bold', `\n${text}`) : `\n${text}`);
+const say = (/** @type {string} */ text) =>
+  console.log(colored ? styleText('bold', `\n${text}`) : `\n${text}`);
 
 /**
  * @template {import('node:child_process').ChildProcess} Child
@@ -48,7 +49,18 @@ async function show(...args) {
 
 /** @param {string} port */
 async function startRegistry(port) {
-  const args = [membrane, 'registry', 'start', '--json', '--port', port, '--data', data, '--log-level', 'warn'];
+  const args = [
+    membrane,
+    'registry',
+    'start',
+    '--json',
+    '--port',
+    port,
+    '--data',
+    data,
+    '--log-level',
+    'warn',
+  ];
   // The log is for an operator; here only what goes wrong is of interest.
   const registry = keep(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   const lines = createInterface({ input: registry.stdout });
@@ -117,7 +129,9 @@ try {
   say('Anybody finds the oven by its name.');
   await show('discover', 'oven');
 
-  say('The lamp is killed. It promised a heartbeat every 0.5 s: after two of them missed it is unhealthy ...');
+  say(
+    'The lamp is killed. It promised a heartbeat every 0.5 s: after two of them missed it is unhealthy ...',
+  );
   lamp.kill('SIGKILL');
   await until('the lamp is unhealthy', async () => (await api.discover('lamp'))?.status === 'unhealthy');
   await show('list', '--parent', 'kitchen');
