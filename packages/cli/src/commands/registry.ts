@@ -7,7 +7,7 @@ import { registryStopCommand } from './registry-stop.js';
 
 export function registryCommand(output: Output): CommandModule<GlobalArguments, GlobalArguments> {
   return {
-    command: 'registry <verb>',
+    command: 'registry',
     describe: 'run a registry on this machine',
     builder: (parser) =>
       parser

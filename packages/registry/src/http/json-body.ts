@@ -42,7 +42,7 @@ export function readJsonBody(
     } else if (first === undefined) first = chunk;
     else (rest ??= []).push(chunk);
   });
-  request.once('end', () => {
+  request.on('end', () => {
     if (settled) return;
     settled = true;
     let body: object;
@@ -56,7 +56,7 @@ export function readJsonBody(
     }
     onBody(body);
   });
-  request.once('close', () => {
+  request.on('close', () => {
     if (settled) return;
     settled = true;
     onError(new RequestAborted());

@@ -1,0 +1,186 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseClientOptions } from '../src/options.js';
+import { RegistryApi } from '../src/registry-api.js';
+
+const BIN = fileURLToPath(new URL('../../registry/bin/membrane-registry.js', import.meta.url));
+
+describe('with a registry', () => {
+  let child: ChildProcess;
+  let api: RegistryApi;
+
+  beforeAll(async () => {
+    const registry = spawn(process.execPath, [BIN, '--port', '0', '--data', ':memory:'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    child = registry;
+    const [line] = (await once(createInterface({ input: registry.stdout }), 'line')) as [string];
+    api = new RegistryApi({ registryUrl: (JSON.parse(line) as { url: string }).url, namespace: 'tests' });
+  });
+
+  afterAll(async () => {
+    api.close();
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  });
+
+  it('registers, renews, finds, lists and leaves in camelCase', async () => {
+    const leaseToken = 'a-token-of-32-characters-or-more';
+    const lease = await api.register({
+      id: 'oven',
+      endpoint: 'http://oven',
+      communicationMode: 'network',
+      metadata: { some_key: { camelCase: 1, snake_case: 2 } },
+      heartbeatIntervalMs: 5_000,
+      leaseToken,
+    });
+    expect(lease).toMatchObject({
+      namespace: 'tests',
+      unhealthyAfterMs: 10_000,
+      expiresAfterMs: 25_000,
+      leaseToken,
+    });
+    await api.heartbeat({ id: 'oven', leaseToken });
+    const batch = { leaseToken, heartbeats: [{ id: 'oven', namespace: 'tests' }, { id: 'nobody' }] };
+    expect(await api.heartbeatBatch(batch)).toMatchObject({
+      renewed: 1,
+      failed: [{ index: 1, code: 'not_registered' }],
+    });
+    const found = await api.discover('oven');
+    expect(found?.metadata).toEqual({ some_key: { camelCase: 1, snake_case: 2 } });
+    expect(found?.instances.map(({ instanceId }) => instanceId)).toEqual(['default']);
+    expect(
+      await api.listMembranes({ parent: null, communicationMode: 'network', status: 'active' }),
+    ).toHaveLength(1);
+    expect(await api.listMembranes({ metadata: { zone: 'a' } })).toEqual([]);
+    expect((await api.events({ membrane: 'oven' })).map(({ event }) => event)).toEqual(['registered']);
+    expect((await api.status()).membraneCount).toBe(1);
+    await api.deregister({ id: 'oven', leaseToken });
+    expect(await api.discover('oven')).toBeUndefined();
+  });
+
+  it('walks through all pages', async () => {
+    const ids = Array.from({ length: 1_203 }, (_, index) => `member-${index}`);
+    await Promise.all(ids.map((id) => api.register({ id, endpoint: 'x', communicationMode: 'ipc' })));
+    const seen: string[] = [];
+    for await (const { id } of api.iterateMembranes({ communicationMode: 'ipc' })) seen.push(id);
+    expect(seen.sort()).toEqual(ids.sort());
+  });
+
+  it("rejects with the registry's own code and words", async () => {
+    await expect(api.register({ id: 'a b', endpoint: 'x', communicationMode: 'ipc' })).rejects.toMatchObject({
+      name: 'MembraneError',
+      code: 'invalid_request',
+      details: { errors: [{ path: 'id' }] },
+    });
+    await expect(api.heartbeat({ id: 'nobody' })).rejects.toMatchObject({
+      code: 'not_registered',
+      retryable: false,
+    });
+  });
+});
+
+describe('with something else', () => {
+  let server: Server | undefined;
+
+  async function serve(listener: RequestListener): Promise<RegistryApi> {
+    server = createServer(listener).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    return new RegistryApi({ registryUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 });
+  }
+
+  afterEach(() => {
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  it('says that nobody is there, where, and why', async () => {
+    const api = await serve(() => undefined);
+    server?.close();
+    await once(server ?? process, 'close');
+    const error: unknown = await api.status().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'registry_unreachable',
+      retryable: true,
+      cause: { code: 'ECONNREFUSED' },
+    });
+    expect(String(error)).toContain(`no registry answers at ${api.options.registryUrl} (ECONNREFUSED)`);
+  });
+
+  it('gives up on a registry that does not answer', async () => {
+    const api = await serve(() => undefined);
+    await expect(api.status()).rejects.toMatchObject({ code: 'registry_unreachable' });
+  });
+
+  it('stops waiting when it is told to', async () => {
+    const api = await serve(() => undefined);
+    const controller = new AbortController();
+    const waiting = api.status({ signal: controller.signal });
+    controller.abort(new Error('never mind'));
+    await expect(waiting).rejects.toThrow('never mind');
+  });
+
+  it.each([
+    ['a page', 200, 'text/html', '<h1>Welcome</h1>'],
+    ['an error page', 502, 'text/html', '<h1>Bad gateway</h1>'],
+    ['other JSON', 404, 'application/json', '{"error":"no"}'],
+  ])('tells %s from a registry', async (_, status, type, body) => {
+    const api = await serve((_request, response) =>
+      response.writeHead(status, { 'content-type': type }).end(body),
+    );
+    await expect(api.status()).rejects.toThrow(
+      /is no Membrane registry: it answered \/status with status \d+/,
+    );
+  });
+
+  it('passes on how long to wait', async () => {
+    const problem = {
+      type: 'x',
+      title: 'x',
+      status: 503,
+      detail: 'loading',
+      code: 'not_ready',
+      success: false,
+    };
+    const api = await serve((_request, response) =>
+      response
+        .writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '2' })
+        .end(JSON.stringify(problem)),
+    );
+    await expect(api.status()).rejects.toMatchObject({
+      code: 'not_ready',
+      retryable: true,
+      details: { retryAfterMs: 2_000 },
+    });
+  });
+});
+
+describe('options', () => {
+  it('come from code, then the environment, then the defaults', () => {
+    const environment = { MEMBRANE_REGISTRY_URL: 'http://b:1/, http://c:2', MEMBRANE_NAMESPACE: '' };
+    expect(parseClientOptions({}, environment)).toMatchObject({
+      registryUrl: 'http://b:1',
+      namespace: 'default',
+    });
+    expect(parseClientOptions({ registryUrl: 'http://a' }, environment).registryUrl).toBe('http://a');
+    expect(parseClientOptions({}, {}).registryUrl).toBe('http://127.0.0.1:8765');
+  });
+
+  it.each([
+    [
+      { registryUrl: 'localhost:8765' },
+      {},
+      'registryUrl must be a URL as "http://127.0.0.1:8765"; got "localhost:8765"',
+    ],
+    [{}, { MEMBRANE_REGISTRY_URL: 'ftp://a' }, 'MEMBRANE_REGISTRY_URL must be a URL as'],
+    [{}, { MEMBRANE_NAMESPACE: 'a b' }, 'MEMBRANE_NAMESPACE must be 1 to 63 letters'],
+    [{ timeoutMs: 0 }, {}, 'timeoutMs must be above 0 and at most a day; got 0'],
+  ])('refuse %j with %j', (given, environment, message) => {
+    expect(() => parseClientOptions(given, environment)).toThrow(message);
+  });
+});
