@@ -25,7 +25,7 @@ function run(command, args, cwd) {
     return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: 'pipe' });
   } catch (error) {
     const { stdout = '', stderr = '' } = /** @type {{ stdout?: string; stderr?: string }} */ (error);
-    throw new Error(`"${command} ${args.join(' ')}" failed\n${stdout}${stderr}`);
+    throw new Error(`"${command} ${args.join(' ')}" failed\n${stdout}${stderr}`, { cause: error });
   }
 }
 

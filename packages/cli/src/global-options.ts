@@ -1,6 +1,5 @@
 import type { Argv } from 'yargs';
 import type { RegistryApi } from '@membrane/client';
-import { parseDurationMs } from '@membrane/protocol';
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 
@@ -38,6 +37,7 @@ export function withGlobalOptions<T>(parser: Argv<T>): Argv<T & GlobalArguments>
 
 /** The registry that the flags, the environment and the defaults name. */
 export async function openRegistryApi(args: GlobalArguments): Promise<RegistryApi> {
+  const { parseDurationMs } = await import('@membrane/protocol');
   const timeoutMs = args.timeout === undefined ? undefined : parseDurationMs(args.timeout);
   if (args.timeout !== undefined && (timeoutMs === undefined || timeoutMs === 0)) {
     throw new CommandError(

@@ -146,7 +146,7 @@ export function toRecord(
 
 /** What an event tells of the instance: not how it is at the moment. */
 function toEventRecord(event: LoggedEvent, instance: Instance): MembraneEvent['record'] {
-  const { last_heartbeat: _heard, detached: _detached, ...record } = toRecord(event, instance, false, 0);
+  const { last_heartbeat, detached, ...record } = toRecord(event, instance, false, 0);
   return record;
 }
 
