@@ -1,3 +1,8 @@
+import { mkdirSync } from 'node:fs';
+
+// Jest does not make the directory of its report; it runs in that of the package.
+mkdirSync('test-output', { recursive: true });
+
 // One jest configuration for every package: ESM through ts-jest, a machine-readable report in test-output/.
 export default {
   testEnvironment: 'node',

@@ -2,7 +2,7 @@ import { isMembraneError, MembraneError } from '@membrane/protocol';
 import type { Change, Decision } from '../domain/change.js';
 import { StateOverlay, type StateView } from '../domain/state-view.js';
 import type { MembraneStore } from '../store/membrane-store.js';
-import { encodeChange } from './state-codec.js';
+import { encodeChange } from './state-encoder.js';
 
 /** Commands that may wait while the store is slow; more are refused, so that memory is not what gives way. */
 const MAX_WAITING_COMMANDS = 20_000;

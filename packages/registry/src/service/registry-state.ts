@@ -12,7 +12,7 @@ import { MembraneDirectory } from '../domain/membrane-directory.js';
 import { findInstance, stampNode, type Instance, type MembraneNode } from '../domain/membrane-node.js';
 import { RetentionQueue } from '../domain/retention.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
-import { StateDecoder } from './state-codec.js';
+import { StateDecoder } from './state-decoder.js';
 
 /** Rows handled between two turns of the event loop while loading. */
 const LOAD_SLICE = 5_000;

@@ -1,161 +1,26 @@
-import {
-  communicationModeSchema,
-  endpointSchema,
-  eventTypeSchema,
-  instanceIdSchema,
-  membraneIdSchema,
-  membraneStatusSchema,
-  metadataSchema,
-  namespaceSchema,
-  type JsonValue,
-} from '@membrane/protocol';
+import { membraneIdSchema } from '@membrane/protocol';
 import { z } from 'zod';
-import type { Change, EventDraft } from '../domain/change.js';
+import type { EventDraft } from '../domain/change.js';
 import type { LoggedChange } from '../domain/event-log.js';
 import {
   NONE_ENDED,
-  PENDING_REVISION,
   type EndedInstance,
   type Endpoint,
   type Instance,
   type MembraneNode,
 } from '../domain/membrane-node.js';
 import { OperatorError } from '../operator-error.js';
-import { type ChangeSet, type StoredEntry } from '../store/membrane-store.js';
-
-/** How nodes, instances and the journal stand in a store. A row that a change has not touched is not written. */
-
-const NODE_PREFIX = 'node/';
-const INSTANCE_PREFIX = 'instance/';
-
-const nodeKey = ({ namespace, id }: MembraneNode): string => `${NODE_PREFIX}${namespace}/${id}`;
-const instanceKey = (node: MembraneNode, instanceId: string): string =>
-  `${INSTANCE_PREFIX}${node.namespace}/${node.id}/${instanceId}`;
-
-const nodeRowSchema = z.object({
-  parent: membraneIdSchema.nullable(),
-  requestedParent: membraneIdSchema.nullable(),
-  /** Null: the revision of the row. */
-  createdRevision: z.int().min(1).nullable(),
-  vacantSinceMs: z.number().nullable(),
-});
-
-const describedSchema = z.object({
-  endpoint: z.string(),
-  communicationMode: communicationModeSchema,
-  /** Null: the primary one alone. */
-  endpoints: z.array(endpointSchema).nullable(),
-  healthCheckUrl: z.string().nullable(),
-  metadata: metadataSchema,
-  weight: z.number(),
-  relay: z.boolean(),
-  heartbeatIntervalMs: z.int().positive(),
-  status: membraneStatusSchema,
-  registeredAtMs: z.number(),
-  /** Null: the revision of the row. */
-  incarnation: z.int().min(1).nullable(),
-});
-
-const fenceSchema = z.object({
-  tokenHash: z.string().nullable(),
-  attempt: z.int().min(0),
-  replacedTokenHashes: z.array(z.string()),
-});
-
-const liveRowSchema = describedSchema.extend(fenceSchema.shape);
-const endedRowSchema = fenceSchema.extend({
-  ended: z.enum(['departed', 'removed', 'expired']),
-  endedAtMs: z.number(),
-});
-
-const journalRowSchema = z.object({
-  atMs: z.number(),
-  events: z.array(
-    z.object({
-      event: eventTypeSchema,
-      namespace: namespaceSchema,
-      id: membraneIdSchema,
-      instanceId: instanceIdSchema,
-      parent: membraneIdSchema.nullable(),
-      instance: describedSchema.optional(),
-      before: z.array(membraneIdSchema).optional(),
-      after: z.array(membraneIdSchema).optional(),
-    }),
-  ),
-});
-
-const revisionOrNull = (revision: number): number | null => (revision === PENDING_REVISION ? null : revision);
-
-function describeInstance(instance: Instance): z.input<typeof describedSchema> {
-  const { endpoint, communicationMode, healthCheckUrl, metadata, weight, relay } = instance;
-  return {
-    endpoint,
-    communicationMode,
-    endpoints: instance.endpoints as Endpoint[] | null,
-    healthCheckUrl,
-    metadata,
-    weight,
-    relay,
-    heartbeatIntervalMs: instance.heartbeatIntervalMs,
-    status: instance.status,
-    registeredAtMs: instance.registeredAtMs,
-    incarnation: revisionOrNull(instance.incarnation),
-  };
-}
-
-function describeFence(fence: Instance | EndedInstance): z.input<typeof fenceSchema> {
-  const { tokenHash, attempt, replacedTokenHashes } = fence;
-  return { tokenHash, attempt, replacedTokenHashes: [...replacedTokenHashes] };
-}
-
-/** The rows that a change writes and deletes. */
-export function encodeChange({ atMs, nodes, events }: Change): ChangeSet {
-  const puts: { key: string; value: JsonValue }[] = [];
-  const deletes: string[] = [];
-  for (const { before, after } of nodes) {
-    if (after?.revision === PENDING_REVISION) puts.push({ key: nodeKey(after), value: encodeNode(after) });
-    for (const instance of after?.instances ?? []) {
-      if (after === undefined || instance.revision !== PENDING_REVISION) continue;
-      puts.push({
-        key: instanceKey(after, instance.instanceId),
-        value: { ...describeInstance(instance), ...describeFence(instance) } as JsonValue,
-      });
-    }
-    for (const ended of after?.ended ?? []) {
-      if (after === undefined || ended.revision !== PENDING_REVISION) continue;
-      puts.push({
-        key: instanceKey(after, ended.instanceId),
-        value: { ended: ended.reason, endedAtMs: ended.endedAtMs, ...describeFence(ended) },
-      });
-    }
-    if (before === undefined) continue;
-    const kept = new Set(
-      [...(after?.instances ?? []), ...(after?.ended ?? [])].map(({ instanceId }) => instanceId),
-    );
-    for (const { instanceId } of [...before.instances, ...before.ended]) {
-      if (!kept.has(instanceId)) deletes.push(instanceKey(before, instanceId));
-    }
-    if (after === undefined) deletes.push(nodeKey(before));
-  }
-  return events.length === 0
-    ? { puts, deletes }
-    : { puts, deletes, journal: { atMs, events: events.map(encodeEvent) } as unknown as JsonValue };
-}
-
-function encodeNode(node: MembraneNode): JsonValue {
-  const { parent, requestedParent, createdRevision, vacantSinceMs } = node;
-  return { parent, requestedParent, createdRevision: revisionOrNull(createdRevision), vacantSinceMs };
-}
-
-function encodeEvent(event: EventDraft): z.input<typeof journalRowSchema>['events'][number] {
-  const { before, after, instance, ...rest } = event;
-  return {
-    ...rest,
-    ...(instance === undefined ? {} : { instance: describeInstance(instance) }),
-    ...(before === undefined ? {} : { before: [...before] }),
-    ...(after === undefined ? {} : { after: [...after] }),
-  };
-}
+import { JOURNAL_PREFIX, type StoredEntry } from '../store/membrane-store.js';
+import {
+  endedRowSchema,
+  INSTANCE_PREFIX,
+  journalRowSchema,
+  liveRowSchema,
+  NODE_PREFIX,
+  nodeRowSchema,
+  type describedSchema,
+  type fenceSchema,
+} from './state-rows.js';
 
 /** Puts rows together again, in whatever order they come. */
 export class StateDecoder {
@@ -190,7 +55,7 @@ export class StateDecoder {
       });
     } else if (key.startsWith(INSTANCE_PREFIX)) {
       this.#addInstance(entry);
-    } else if (key.startsWith('journal/')) {
+    } else if (key.startsWith(JOURNAL_PREFIX)) {
       const row = this.#check(journalRowSchema, entry);
       this.#journal.push({
         revision,

@@ -1,0 +1,95 @@
+import type { JsonValue } from '@membrane/protocol';
+import type { z } from 'zod';
+import type { Change, EventDraft } from '../domain/change.js';
+import {
+  PENDING_REVISION,
+  type EndedInstance,
+  type Endpoint,
+  type Instance,
+  type MembraneNode,
+} from '../domain/membrane-node.js';
+import type { ChangeSet } from '../store/membrane-store.js';
+import {
+  INSTANCE_PREFIX,
+  NODE_PREFIX,
+  type describedSchema,
+  type fenceSchema,
+  type journalRowSchema,
+} from './state-rows.js';
+
+const nodeKey = ({ namespace, id }: MembraneNode): string => `${NODE_PREFIX}${namespace}/${id}`;
+const instanceKey = (node: MembraneNode, instanceId: string): string =>
+  `${INSTANCE_PREFIX}${node.namespace}/${node.id}/${instanceId}`;
+
+const revisionOrNull = (revision: number): number | null => (revision === PENDING_REVISION ? null : revision);
+
+function describeInstance(instance: Instance): z.input<typeof describedSchema> {
+  const { endpoint, communicationMode, healthCheckUrl, metadata, weight, relay } = instance;
+  return {
+    endpoint,
+    communicationMode,
+    endpoints: instance.endpoints as Endpoint[] | null,
+    healthCheckUrl,
+    metadata,
+    weight,
+    relay,
+    heartbeatIntervalMs: instance.heartbeatIntervalMs,
+    status: instance.status,
+    registeredAtMs: instance.registeredAtMs,
+    incarnation: revisionOrNull(instance.incarnation),
+  };
+}
+
+function describeFence(fence: Instance | EndedInstance): z.input<typeof fenceSchema> {
+  const { tokenHash, attempt, replacedTokenHashes } = fence;
+  return { tokenHash, attempt, replacedTokenHashes: [...replacedTokenHashes] };
+}
+
+/** The rows that a change writes and deletes. */
+export function encodeChange({ atMs, nodes, events }: Change): ChangeSet {
+  const puts: { key: string; value: JsonValue }[] = [];
+  const deletes: string[] = [];
+  for (const { before, after } of nodes) {
+    if (after?.revision === PENDING_REVISION) puts.push({ key: nodeKey(after), value: encodeNode(after) });
+    for (const instance of after?.instances ?? []) {
+      if (after === undefined || instance.revision !== PENDING_REVISION) continue;
+      puts.push({
+        key: instanceKey(after, instance.instanceId),
+        value: { ...describeInstance(instance), ...describeFence(instance) } as JsonValue,
+      });
+    }
+    for (const ended of after?.ended ?? []) {
+      if (after === undefined || ended.revision !== PENDING_REVISION) continue;
+      puts.push({
+        key: instanceKey(after, ended.instanceId),
+        value: { ended: ended.reason, endedAtMs: ended.endedAtMs, ...describeFence(ended) },
+      });
+    }
+    if (before === undefined) continue;
+    const kept = new Set(
+      [...(after?.instances ?? []), ...(after?.ended ?? [])].map(({ instanceId }) => instanceId),
+    );
+    for (const { instanceId } of [...before.instances, ...before.ended]) {
+      if (!kept.has(instanceId)) deletes.push(instanceKey(before, instanceId));
+    }
+    if (after === undefined) deletes.push(nodeKey(before));
+  }
+  return events.length === 0
+    ? { puts, deletes }
+    : { puts, deletes, journal: { atMs, events: events.map(encodeEvent) } as unknown as JsonValue };
+}
+
+function encodeNode(node: MembraneNode): JsonValue {
+  const { parent, requestedParent, createdRevision, vacantSinceMs } = node;
+  return { parent, requestedParent, createdRevision: revisionOrNull(createdRevision), vacantSinceMs };
+}
+
+function encodeEvent(event: EventDraft): z.input<typeof journalRowSchema>['events'][number] {
+  const { before, after, instance, ...rest } = event;
+  return {
+    ...rest,
+    ...(instance === undefined ? {} : { instance: describeInstance(instance) }),
+    ...(before === undefined ? {} : { before: [...before] }),
+    ...(after === undefined ? {} : { after: [...after] }),
+  };
+}

@@ -1,0 +1,68 @@
+import {
+  communicationModeSchema,
+  endpointSchema,
+  eventTypeSchema,
+  instanceIdSchema,
+  membraneIdSchema,
+  membraneStatusSchema,
+  metadataSchema,
+  namespaceSchema,
+} from '@membrane/protocol';
+import { z } from 'zod';
+
+/** How nodes, instances and the journal stand in a store. A row that a change has not touched is not written. */
+
+export const NODE_PREFIX = 'node/';
+export const INSTANCE_PREFIX = 'instance/';
+
+export const nodeRowSchema = z.object({
+  parent: membraneIdSchema.nullable(),
+  requestedParent: membraneIdSchema.nullable(),
+  /** Null: the revision of the row. */
+  createdRevision: z.int().min(1).nullable(),
+  vacantSinceMs: z.number().nullable(),
+});
+
+export const describedSchema = z.object({
+  endpoint: z.string(),
+  communicationMode: communicationModeSchema,
+  /** Null: the primary one alone. */
+  endpoints: z.array(endpointSchema).nullable(),
+  healthCheckUrl: z.string().nullable(),
+  metadata: metadataSchema,
+  weight: z.number(),
+  relay: z.boolean(),
+  heartbeatIntervalMs: z.int().positive(),
+  status: membraneStatusSchema,
+  registeredAtMs: z.number(),
+  /** Null: the revision of the row. */
+  incarnation: z.int().min(1).nullable(),
+});
+
+export const fenceSchema = z.object({
+  tokenHash: z.string().nullable(),
+  attempt: z.int().min(0),
+  replacedTokenHashes: z.array(z.string()),
+});
+
+export const liveRowSchema = describedSchema.extend(fenceSchema.shape);
+export const endedRowSchema = fenceSchema.extend({
+  ended: z.enum(['departed', 'removed', 'expired']),
+  endedAtMs: z.number(),
+});
+
+export const journalRowSchema = z.object({
+  atMs: z.number(),
+  events: z.array(
+    z.object({
+      event: eventTypeSchema,
+      namespace: namespaceSchema,
+      id: membraneIdSchema,
+      instanceId: instanceIdSchema,
+      parent: membraneIdSchema.nullable(),
+      instance: describedSchema.optional(),
+      before: z.array(membraneIdSchema).optional(),
+      after: z.array(membraneIdSchema).optional(),
+    }),
+  ),
+});
