@@ -124,12 +124,15 @@ export class LeaseTicker {
 
   async #sweep(command: { namespace: string; id: string }): Promise<void> {
     const { state, queue, clock } = this.#options;
+    let isStored = true;
     await queue
       .submit({ ...command, decide: (view) => decideSweep(view, command, clock.wallMs()) })
-      .catch(() => undefined);
-    // A node that could not go, for its children or for the store, is looked at again a day later.
+      .catch(() => {
+        isStored = false;
+      });
+    // What could not go, for its children or for the store, is looked at again a day later.
     const node = state.directory.node(command.namespace, command.id);
-    if (node?.vacantSinceMs != null) state.retention.add(command, clock.wallMs());
+    if (node?.vacantSinceMs != null || !isStored) state.retention.add(command, clock.wallMs());
   }
 
   async #probeStore(): Promise<void> {
