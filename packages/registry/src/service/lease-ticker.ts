@@ -124,12 +124,12 @@ export class LeaseTicker {
 
   async #sweep(command: { namespace: string; id: string }): Promise<void> {
     const { state, queue, clock } = this.#options;
-    let isStored = true;
-    await queue
+    const isStored = await queue
       .submit({ ...command, decide: (view) => decideSweep(view, command, clock.wallMs()) })
-      .catch(() => {
-        isStored = false;
-      });
+      .then(
+        () => true,
+        () => false,
+      );
     // What could not go, for its children or for the store, is looked at again a day later.
     const node = state.directory.node(command.namespace, command.id);
     if (node?.vacantSinceMs != null || !isStored) state.retention.add(command, clock.wallMs());
