@@ -23,7 +23,7 @@ export interface RunResult {
   message?: string;
 }
 
-/** Runs a registry as a process of its own, until SIGTERM or SIGINT. Never rejects for what an operator can mend. */
+/** Runs a registry as a process of its own, until SIGTERM or SIGINT. Never rejects. */
 export async function runRegistry(run: RunRegistryOptions): Promise<RunResult> {
   try {
     const options = parseRegistryOptions(readRegistrySettings(run.flags, run.environment));
@@ -48,7 +48,10 @@ export async function runRegistry(run: RunRegistryOptions): Promise<RunResult> {
   } catch (error) {
     if (isMembraneError(error)) return { exitCode: 2, message: error.message };
     if (error instanceof OperatorError) return { exitCode: 1, message: error.message };
-    throw error;
+    return {
+      exitCode: 1,
+      message: `the registry failed: ${error instanceof Error ? error.message : String(error)}`,
+    };
   }
 }
 
