@@ -1,18 +1,19 @@
 // What `npm start` shows: a registry, a small tree of membranes that find each other, one that falls silent, and a
 // restart that loses nothing. Then the registry stays up until Ctrl-C. With --once it ends after the story.
-import { execFile, fork, spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify, styleText } from 'node:util';
+import { styleText } from 'node:util';
 import { RegistryApi } from '@membrane/client';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const membrane = join(here, '../../../packages/cli/bin/membrane.js');
-const once = process.argv.includes('--once');
+const endsAfterStory = process.argv.includes('--once');
 const data = mkdtempSync(join(tmpdir(), 'membrane-quickstart-'));
 
 /** Longest wait for anything that is to happen. */
@@ -36,15 +37,19 @@ function keep(child) {
 }
 
 /**
- * Shows a command and what it prints, as its user sees it.
+ * Shows a command and what it prints, as its user sees it: a table on a terminal.
  * @param {string[]} args
  */
 async function show(...args) {
   console.log(`$ membrane ${args.join(' ')}`);
-  const { stdout } = await promisify(execFile)(process.execPath, [membrane, ...args], {
-    env: { ...process.env, MEMBRANE_REGISTRY_URL: url },
-  });
-  process.stdout.write(stdout);
+  const command = keep(
+    spawn(process.execPath, [membrane, ...args], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, MEMBRANE_REGISTRY_URL: url },
+    }),
+  );
+  const [code] = await once(command, 'exit');
+  if (code !== 0) throw new Error(`membrane ${args.join(' ')} exited by ${code}`);
 }
 
 /** @param {string} port */
@@ -144,7 +149,7 @@ try {
   ({ registry } = await startRegistry(new URL(url).port));
   await show('list');
 
-  if (once) {
+  if (endsAfterStory) {
     await end();
   } else {
     say(`The registry and its three membranes stay up. In another terminal, from here, try`);
