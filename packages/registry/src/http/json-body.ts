@@ -95,7 +95,9 @@ function parseJson(body: Buffer | undefined): object {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw wrongBody(`must be JSON; ${error instanceof Error ? error.message : 'broken'}`);
+    const reason = error instanceof Error ? error.message : 'it is broken';
+    // After a comma the engine quotes what is around the fault, which may be part of a lease token.
+    throw wrongBody(`must be JSON; ${reason.replace(/, (?:\.{3})?".*$/s, '')}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw wrongBody('must be a JSON object');

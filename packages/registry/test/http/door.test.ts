@@ -444,6 +444,12 @@ describe.each([
     ]);
   });
 
+  it('does not quote a broken body, which may hold a token', async () => {
+    const { url } = await startRegistry({}, { http: { fastPath } });
+    const { json } = await send(url, '/heartbeat', { body: `{"lease_token":"${TOKEN}","id":}` });
+    expect((json as Problem).detail).toBe("the body must be JSON; Unexpected token '}'");
+  });
+
   it('tells what of a batch failed', async () => {
     const { url } = await startRegistry({}, { http: { fastPath } });
     await send(url, '/register', register({}));
