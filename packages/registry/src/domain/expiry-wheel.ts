@@ -68,7 +68,7 @@ export class ExpiryWheel<Item extends WheelItem> {
       let bucket = this.#draining.at(-1);
       while (bucket?.length === 0) {
         this.#draining.pop();
-        if (this.#draining.length === 0 && this.#cursor < target) this.#step();
+        if (this.#draining.length === 0 && this.#cursor < target) this.#goOn();
         bucket = this.#draining.at(-1);
       }
       const item = bucket?.at(-1);
@@ -77,6 +77,13 @@ export class ExpiryWheel<Item extends WheelItem> {
       this.remove(item);
       visit(item);
     }
+  }
+
+  /** Items put back between two slices may be due in the tick that was drained: they go first. */
+  #goOn(): void {
+    const [ticks] = this.#levels;
+    if ((ticks?.[this.#cursor % SLOTS]?.length ?? 0) > 0) this.#drain(0);
+    else this.#step();
   }
 
   /** Moves on to the next tick and drains what begins with it, on every level. */

@@ -6,10 +6,12 @@ export type LeaseFault = 'not_registered' | 'superseded' | 'lease_token_required
 
 /** Why a token and an incarnation do not fit a live lease, or undefined where they do. */
 export function findLeaseFault(
-  lease: Pick<Instance, 'tokenHash' | 'incarnation'>,
+  lease: Pick<Instance, 'tokenHash' | 'replacedTokenHashes' | 'incarnation'>,
   tokenHash: string | null,
   incarnation: number | undefined,
 ): LeaseFault | undefined {
+  // Also where a registration without a token replaced it: that one is open to all but those it shut out.
+  if (tokenHash !== null && lease.replacedTokenHashes.includes(tokenHash)) return 'superseded';
   if (lease.tokenHash !== null && lease.tokenHash !== tokenHash) {
     return tokenHash === null ? 'lease_token_required' : 'superseded';
   }

@@ -78,7 +78,7 @@ export function decideRegistration(
         ...live,
         ...command.description,
         status: 'active',
-        attempt: command.attempt ?? live.attempt + 1,
+        attempt: command.attempt ?? Math.min(live.attempt + 1, Number.MAX_SAFE_INTEGER),
         revision: PENDING_REVISION,
       }
     : {

@@ -53,6 +53,11 @@ export class RetentionQueue {
     this.#items.push({ command, dueMs: sinceMs + RETENTION_MS });
   }
 
+  /** Puts what was loaded, in whatever order, in order of time. */
+  sort(): void {
+    this.#items.sort((left, right) => left.dueMs - right.dueMs);
+  }
+
   /** Those due, at most `limit`. */
   take(nowMs: number, limit: number): SweepCommand[] {
     const due: SweepCommand[] = [];

@@ -135,8 +135,8 @@ export class CommandQueue {
   }
 
   /**
-   * The group ends before a command about a node that it has changed: what the first leaves has no revision yet for
-   * the second to build on.
+   * The group ends before a command that would change a node which it has changed: what the first leaves has no
+   * revision yet for the second to build on.
    */
   #decideGroup(): Decided[] {
     const overlay = new StateOverlay(this.#options.state);
@@ -145,7 +145,12 @@ export class CommandQueue {
       const { command } = waiting;
       if (group.length === MAX_GROUP_SIZE || overlay.isPending(command.namespace, command.id)) break;
       const decision = decideSafely(command, overlay);
-      if (decision.kind === 'changed') overlay.add(decision.change);
+      if (decision.kind === 'changed') {
+        // A cascade reaches further than its own node; it is decided again in the next group.
+        const nodes = decision.change.nodes.map(({ before, after }) => after ?? before);
+        if (nodes.some((node) => node !== undefined && overlay.isPending(node.namespace, node.id))) break;
+        overlay.add(decision.change);
+      }
       group.push({ waiting, decision });
     }
     this.#waiting = this.#waiting.slice(group.length);

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { dueAtMs, type Lease } from '../domain/lease-table.js';
+import { RETENTION_MS } from '../domain/membrane-node.js';
 import { decideSweep } from '../domain/retention.js';
 import { decideTransition, type TransitionCommand } from '../domain/transition.js';
 import type { CommandQueue } from './command-queue.js';
@@ -130,9 +131,11 @@ export class LeaseTicker {
         () => true,
         () => false,
       );
-    // What could not go, for its children or for the store, is looked at again a day later.
-    const node = state.directory.node(command.namespace, command.id);
-    if (node?.vacantSinceMs != null || !isStored) state.retention.add(command, clock.wallMs());
+    // What could not go, for its children or for the store, is looked at again a day later. A node that became vacant
+    // since has an item of its own.
+    const nowMs = clock.wallMs();
+    const vacantSinceMs = state.directory.node(command.namespace, command.id)?.vacantSinceMs ?? nowMs;
+    if (!isStored || nowMs - vacantSinceMs >= RETENTION_MS) state.retention.add(command, nowMs);
   }
 
   async #probeStore(): Promise<void> {

@@ -83,13 +83,17 @@ export class RegistryService {
     const { outcome, revision } = await this.#queue.submit({
       namespace,
       id,
-      decide: (view) => decideRegistration(view, command, this.#clock.wallMs()),
+      decide: (view) => {
+        const decision = decideRegistration(view, command, this.#clock.wallMs());
+        // A repeated registration changes nothing, but its sender is alive: known at once, lest the lease be ended
+        // by a command behind this one.
+        if (decision.kind === 'unchanged') {
+          this.#renew({ namespace, id, instance_id: instanceId }, tokenHash, this.#state.leaseNowMs());
+        }
+        return decision;
+      },
     });
     const { node, instance } = outcome;
-    // A repeated registration changes nothing, but its sender is alive.
-    if (revision === undefined) {
-      this.#renew({ namespace, id, instance_id: instanceId }, tokenHash, this.#state.leaseNowMs());
-    }
     return {
       success: true,
       id,

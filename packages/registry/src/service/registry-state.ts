@@ -103,6 +103,7 @@ export class RegistryState {
       this.#loadNode(node, nowMs, random);
       if (index % LOAD_SLICE === LOAD_SLICE - 1) await new Promise(setImmediate);
     }
+    this.retention.sort();
     for (const change of decoder.journal()) this.eventLog.append(change);
     this.#logId = contents.logId;
     this.#revision = contents.revision;

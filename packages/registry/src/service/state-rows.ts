@@ -41,7 +41,7 @@ export const describedSchema = z.object({
 
 export const fenceSchema = z.object({
   tokenHash: z.string().nullable(),
-  attempt: z.int().min(0),
+  attempt: z.number().min(0),
   replacedTokenHashes: z.array(z.string()),
 });
 

@@ -77,4 +77,15 @@ describe('a timing wheel', () => {
       [1_000, true],
     ]);
   });
+
+  it('hands out in time what is put back between two slices', () => {
+    const wheel = new ExpiryWheel<Item>(TICK_MS, 0);
+    const items = Array.from({ length: 3 }, (_, name) => item(name, 100));
+    for (const each of items) wheel.schedule(each, each.dueMs);
+    const first = advance(wheel, 300, 1);
+    const back = items.find(({ name }) => first.fired.includes(name));
+    if (back !== undefined) wheel.schedule(back, back.dueMs);
+    const later = [...advance(wheel, 300).fired, ...advance(wheel, 400).fired];
+    expect(later.sort()).toEqual([0, 1, 2]);
+  });
 });

@@ -178,6 +178,71 @@ describe('a name', () => {
   });
 });
 
+describe('late and odd calls', () => {
+  it('with the highest attempt there is leave a store that loads', async () => {
+    await register('a', { lease_token: token(1), attempt: Number.MAX_SAFE_INTEGER });
+    await register('a', { lease_token: token(1) });
+    core = await core.restart();
+    expect(core.statusOf('a')).toBe('active');
+  });
+
+  it('of a replaced token neither renew nor end the lease without a token that replaced it', async () => {
+    await register('a', { lease_token: token(1) });
+    await register('a');
+    expect(await codeOf(() => core.service.heartbeat({ id: 'a', lease_token: token(1) }))).toBe('superseded');
+    expect(await codeOf(core.service.deregister({ id: 'a', lease_token: token(1) }))).toBe('superseded');
+    expect(await codeOf(() => core.service.heartbeat({ id: 'a' }))).toBe('done');
+  });
+
+  it('that repeat a registration at the last moment keep the lease they are answered with', async () => {
+    await register('a', { lease_token: token(1), attempt: 1 });
+    await core.pass(4_900);
+    core.clock.advance(100);
+    const repeated = register('a', { lease_token: token(1), attempt: 1 });
+    await Promise.all([repeated, core.ticker.tick()]);
+    await core.queue.idle();
+    expect(core.statusOf('a')).toBe('active');
+  });
+
+  it('end a subtree once, when its root leaves together with its arrival', async () => {
+    await Promise.all([
+      register('p'),
+      register('c', { parent: 'p' }),
+      register('d'),
+      core.service.deregister({ id: 'p', children: 'cascade' }),
+    ]);
+    core.clock.advance(DAY_MS);
+    await core.tick();
+    await register('c');
+    expect(
+      core
+        .list()
+        .map(({ id }) => id)
+        .filter((id) => id === 'c'),
+    ).toEqual(['c']);
+    expect(core.state.directory.node('default', 'c')?.createdRevision).toBe(core.list().at(-1)?.revision);
+  });
+
+  it('of a name that comes and goes are not looked at anew every day for ever', async () => {
+    const hour = DAY_MS / 24;
+    let swept = 0;
+    const take = core.state.retention.take.bind(core.state.retention);
+    core.state.retention.take = (nowMs, limit) => {
+      const due = take(nowMs, limit);
+      swept += due.length;
+      return due;
+    };
+    for (let run = 1; run <= 96; run += 1) {
+      await register('cron', { lease_token: token(run) });
+      await core.service.deregister({ id: 'cron', lease_token: token(run) });
+      core.clock.advance(hour);
+      await core.tick();
+    }
+    // Two a run, each once, a day after it.
+    expect(swept).toBeLessThanOrEqual(2 * 96);
+  });
+});
+
 describe('the tree', () => {
   it('takes a parent after its child, and no cycle', async () => {
     await register('c', { parent: 'b' });
