@@ -29,3 +29,19 @@ it('never asks the store for two commits at once, not by a probe either', async 
   expect(store.mostAtOnce).toBe(1);
   expect(core.list().map(({ id }) => id)).toEqual(['a', 'b']);
 });
+
+it('keeps the lease that a repeated registration was answered with, though its end was decided behind it', async () => {
+  const core = await new RegistryCore(new FakeClock(), new SlowStore()).load();
+  const repeat = registration('a', { lease_token: 'a-token-of-32-characters-or-more', attempt: 1 });
+  await core.service.register(repeat);
+  await core.pass(4_900);
+  core.clock.advance(100);
+  // While the store is busy both form one group.
+  const busy = core.service.register(registration('b'));
+  await turn();
+  await turn();
+  const repeated = core.service.register(repeat);
+  await Promise.all([busy, repeated, core.ticker.tick()]);
+  await core.queue.idle();
+  expect(core.statusOf('a')).toBe('active');
+});

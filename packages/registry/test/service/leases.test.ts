@@ -194,19 +194,9 @@ describe('late and odd calls', () => {
     expect(await codeOf(() => core.service.heartbeat({ id: 'a' }))).toBe('done');
   });
 
-  it('that repeat a registration at the last moment keep the lease they are answered with', async () => {
-    await register('a', { lease_token: token(1), attempt: 1 });
-    await core.pass(4_900);
-    core.clock.advance(100);
-    const repeated = register('a', { lease_token: token(1), attempt: 1 });
-    await Promise.all([repeated, core.ticker.tick()]);
-    await core.queue.idle();
-    expect(core.statusOf('a')).toBe('active');
-  });
-
-  it('end a subtree once, when its root leaves together with its arrival', async () => {
+  it('end a subtree that is still arriving, and leave no trace of it', async () => {
+    await register('p');
     await Promise.all([
-      register('p'),
       register('c', { parent: 'p' }),
       register('d'),
       core.service.deregister({ id: 'p', children: 'cascade' }),
