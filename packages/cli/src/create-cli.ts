@@ -23,11 +23,25 @@ export function createCli(args: readonly string[], output: Output): Argv<GlobalA
     .completion('completion', 'print a completion script for bash or zsh')
     .demandCommand(1, 'which command?')
     .version(version)
-    .parserConfiguration({ 'duplicate-arguments-array': false, 'camel-case-expansion': false })
+    .parserConfiguration({ 'camel-case-expansion': false })
+    .check(refuseRepetition)
     .strict()
     .exitProcess(false)
     .wrap(Math.min(process.stdout.columns || MAX_HELP_WIDTH, MAX_HELP_WIDTH))
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new CommandError(`${message ?? 'wrong usage'}; see membrane --help`, EXIT_CODES.usage);
+      // What yargs itself finds wrong comes as a message, as an error of its own, or as both.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      const fault = error?.message ?? message ?? 'wrong usage';
+      throw new CommandError(`${fault}; see membrane --help`, EXIT_CODES.usage);
     });
+}
+
+/** Flags that may be given several times. */
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'meta']);
+
+/** Which of two values counts would be a guess. */
+function refuseRepetition(args: Readonly<Record<string, unknown>>): true {
+  const repeated = Object.keys(args).find((name) => Array.isArray(args[name]) && !REPEATABLE.has(name));
+  if (repeated !== undefined) throw new CommandError(`--${repeated} must be given once`, EXIT_CODES.usage);
+  return true;
 }

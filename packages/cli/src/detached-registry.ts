@@ -78,7 +78,7 @@ function toArguments(
 ): string[] {
   return REGISTRY_SETTINGS.flatMap(({ flag }) => {
     const value = flags[flag];
-    if (typeof value === 'boolean') return [`--${flag}=${String(value)}`];
-    return typeof value === 'string' ? [`--${flag}`, value] : [];
+    // In one word, since a value may begin with a dash.
+    return typeof value === 'boolean' || typeof value === 'string' ? [`--${flag}=${String(value)}`] : [];
   });
 }

@@ -99,6 +99,7 @@ describe('list', () => {
       );
     expect(await ids('--roots')).toEqual(['house']);
     expect(await ids('--meta', 'zone=a')).toEqual(['oven']);
+    expect(await ids('--meta', 'floor=1', '--meta', 'zone=a')).toEqual([]);
     expect(await ids('--mode', 'network')).toEqual([]);
     expect(await ids('--status', 'unhealthy')).toEqual([]);
   });
@@ -222,6 +223,14 @@ describe('wrong usage', () => {
     [['frobnicate'], 2, 'Unknown argument: frobnicate; see membrane --help'],
     [[], 2, 'which command?; see membrane --help'],
     [['list', '--frobnicate'], 2, 'Unknown argument: frobnicate; see membrane --help'],
+    [['list', '--registry-url'], 2, 'Not enough arguments following: registry-url; see membrane --help'],
+    [['list', '--meta', 'a=1', '--meta', 'a=2'], 2, '--meta a must be given once'],
+    [['list', '--parent', 'a', '--parent', 'b'], 2, '--parent must be given once'],
+    [
+      ['registry', 'start', '--detach', '--data', ':memory:', '--registry-id=-x'],
+      2,
+      '--registry-id must be 1 to 63',
+    ],
     [['list', '--meta', 'zone'], 2, '--meta must be KEY=VALUE; got "zone"'],
     [['list', '--timeout', 'soon'], 2, '--timeout must be a duration as "500ms" or "5s"; got "soon"'],
     [
@@ -239,6 +248,10 @@ describe('wrong usage', () => {
     expect([run.code, run.stdout]).toEqual([code, '']);
     expect(run.stderr).toContain(message);
     expect(run.stderr).not.toMatch(/ {4}at |node:internal/);
+  });
+
+  it('goes to the registry itself, whatever proxy there is', async () => {
+    expect(await membrane(['list'], { HTTP_PROXY: NOBODY, http_proxy: NOBODY })).toMatchObject({ code: 0 });
   });
 
   it('exits by 3 where no registry answers, and says what to do', async () => {

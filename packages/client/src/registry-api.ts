@@ -62,6 +62,8 @@ export class RegistryApi {
       // Every status is looked at here, and a registry never redirects.
       validateStatus: () => true,
       maxRedirects: 0,
+      // A registry is near; a proxy that is meant for the world outside would be asked about this machine.
+      proxy: false,
     });
   }
 
@@ -91,7 +93,10 @@ export class RegistryApi {
     batch: CamelCased<HeartbeatBatch>,
     call?: CallOptions,
   ): Promise<CamelCased<HeartbeatBatchAnswer>> {
-    return this.#call('heartbeat', { body: toWire<HeartbeatBatch>(batch), ...call });
+    const { namespace } = this.options;
+    const wire = toWire<HeartbeatBatch>(batch);
+    const heartbeats = wire.heartbeats.map((heartbeat) => ({ namespace, ...heartbeat }));
+    return this.#call('heartbeat', { body: { ...wire, heartbeats }, ...call });
   }
 
   /** Undefined where there is no such membrane. */
@@ -183,7 +188,7 @@ export class RegistryApi {
       if (signal?.aborted === true) signal.throwIfAborted();
       throw this.#unreachable(cause);
     }
-    if (response.status === 200 && typeof response.data === 'object') return response;
+    if (response.status === 200 && isAnswer(name, response.data)) return response;
     const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
     const problem = fromProblem(
       response.data,
@@ -208,6 +213,26 @@ export class RegistryApi {
       },
     );
   }
+}
+
+/** A field that every answer of a call has; a list has none. */
+const TELLING_FIELDS: Readonly<Record<RouteName, string | undefined>> = {
+  register: 'incarnation',
+  deregister: 'success',
+  heartbeat: 'success',
+  discover: 'instances',
+  list: undefined,
+  status: 'registry_id',
+  events: undefined,
+  live: 'status',
+  ready: 'status',
+};
+
+/** False where something else than a registry answers: that is to be said as such, whatever it sent. */
+function isAnswer(name: RouteName, data: unknown): boolean {
+  const field = TELLING_FIELDS[name];
+  if (field === undefined) return Array.isArray(data);
+  return typeof data === 'object' && data !== null && field in data;
 }
 
 interface ApiRequest extends CallOptions {

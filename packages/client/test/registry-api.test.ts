@@ -45,7 +45,7 @@ describe('with a registry', () => {
       leaseToken,
     });
     await api.heartbeat({ id: 'oven', leaseToken });
-    const batch = { leaseToken, heartbeats: [{ id: 'oven', namespace: 'tests' }, { id: 'nobody' }] };
+    const batch = { leaseToken, heartbeats: [{ id: 'oven' }, { id: 'nobody' }] };
     expect(await api.heartbeatBatch(batch)).toMatchObject({
       renewed: 1,
       failed: [{ index: 1, code: 'not_registered' }],
@@ -128,6 +128,8 @@ describe('with something else', () => {
   it.each([
     ['a page', 200, 'text/html', '<h1>Welcome</h1>'],
     ['an error page', 502, 'text/html', '<h1>Bad gateway</h1>'],
+    ['an object that tells nothing', 200, 'application/json', '{"ok":true}'],
+    ['nothing, as JSON', 200, 'application/json', 'null'],
     ['other JSON', 404, 'application/json', '{"error":"no"}'],
   ])('tells %s from a registry', async (_, status, type, body) => {
     const api = await serve((_request, response) =>
@@ -136,6 +138,8 @@ describe('with something else', () => {
     await expect(api.status()).rejects.toThrow(
       /is no Membrane registry: it answered \/status with status \d+/,
     );
+    await expect(api.listMembranes()).rejects.toThrow('is no Membrane registry');
+    await expect(api.discover('x')).rejects.toThrow('is no Membrane registry');
   });
 
   it('passes on how long to wait', async () => {

@@ -54,8 +54,17 @@ function toFilter({ parent, roots, mode, status, meta }: ListArguments): ListFil
     ...(parent === undefined ? {} : { parent }),
     ...(mode === undefined ? {} : { communicationMode: mode }),
     ...(status === undefined ? {} : { status }),
-    ...(meta === undefined ? {} : { metadata: Object.fromEntries(meta.map(parsePair)) }),
+    ...(meta === undefined ? {} : { metadata: parsePairs(meta) }),
   };
+}
+
+function parsePairs(texts: readonly string[]): Record<string, string> {
+  const pairs = new Map<string, string>();
+  for (const [key, value] of texts.map(parsePair)) {
+    if (pairs.has(key)) throw new CommandError(`--meta ${key} must be given once`, EXIT_CODES.usage);
+    pairs.set(key, value);
+  }
+  return Object.fromEntries(pairs);
 }
 
 function parsePair(text: string): [string, string] {
