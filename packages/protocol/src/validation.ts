@@ -14,8 +14,11 @@ function formatPath(path: readonly PropertyKey[]): string {
   );
 }
 
+/** What is in an object or a list is not shown: it may be a secret that stands in the wrong place. */
 function formatValue(value: unknown): string {
   if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
   const text = JSON.stringify(value);
   return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
 }
@@ -41,7 +44,9 @@ function describeExpectation(issue: z.core.$ZodIssue): string {
 
 function toFieldError(issue: z.core.$ZodIssue): FieldError {
   const path = formatPath(issue.path);
-  const secret = issue.path.some((key) => SECRET_FIELDS.has(String(key)));
+  const last = issue.path.at(-1);
+  // A bare entry of a list has no name that tells what it is.
+  const secret = typeof last === 'number' || issue.path.some((key) => SECRET_FIELDS.has(String(key)));
   const got = secret ? '' : `; got ${formatValue(issue.input)}`;
   return { path, message: `${describeExpectation(issue)}${got}` };
 }

@@ -33,7 +33,7 @@ export interface CallsOptions {
 }
 
 const HEARTBEAT_ANSWER = '{"success":true}';
-const LEASE_SCHEME = 'Lease ';
+const LEASE_CREDENTIALS = /^lease +(.*)$/i;
 
 /**
  * Every call that reads or changes the state, from request to answer. The fast path and the Express routers are two
@@ -213,8 +213,8 @@ function drained(response: ServerResponse): Promise<void> {
 
 /** Puts the lease token of an `Authorization: Lease …` header into the body, where it is looked for. */
 function showLeaseToken(body: { lease_token?: unknown }, authorization: string): void {
-  if (!authorization.startsWith(LEASE_SCHEME)) return;
-  const token = authorization.slice(LEASE_SCHEME.length).trim();
+  const token = LEASE_CREDENTIALS.exec(authorization)?.[1]?.trim();
+  if (token === undefined) return;
   if (body.lease_token != null && body.lease_token !== token) {
     const message = 'must be the token of the Authorization header, where both are given';
     throw invalidRequest([{ path: 'lease_token', message }], 'body');

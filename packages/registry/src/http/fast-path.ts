@@ -15,7 +15,7 @@ export function takeFastPath(calls: Calls, request: IncomingMessage, response: S
     else return false;
     return true;
   }
-  if (method !== 'GET' || !url.startsWith(DISCOVER)) return false;
+  if (method !== 'GET' || !url.startsWith(DISCOVER) || url.includes('#')) return false;
   const queryStart = url.indexOf('?');
   const segment = url.slice(DISCOVER.length, queryStart === -1 ? undefined : queryStart);
   if (segment === '' || segment.includes('/')) return false;

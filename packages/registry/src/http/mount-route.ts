@@ -11,7 +11,7 @@ export function mountRoute(
   route: Pick<Route, 'method' | 'path'>,
   handler: (request: Request, response: Response, next: NextFunction) => void,
 ): void {
-  const path = new RegExp(`^${route.path.replace(/\{\w+\}/g, '[^/]+')}/?$`);
+  const path = new RegExp(`^${route.path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}/?$`);
   const allow = route.method === 'GET' ? 'GET, HEAD' : route.method;
   const mounted = router.route(path);
   if (route.method === 'GET') mounted.get(handler);

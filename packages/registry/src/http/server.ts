@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { MembraneError, type ErrorCode } from '@membrane/protocol';
-import { problemAnswer } from './answer.js';
+import { problemAnswer, sendAnswer } from './answer.js';
 import type { Calls } from './calls.js';
 import { takeFastPath } from './fast-path.js';
 
@@ -38,6 +38,8 @@ export interface HttpServerOptions {
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
+  /** The last of each connection. */
+  readonly #responses = new WeakMap<Socket, ServerResponse>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -50,6 +52,8 @@ export class HttpServer {
         keepAliveTimeout: timeouts.keepAliveMs,
         connectionsCheckingInterval: timeouts.checkMs,
         noDelay: true,
+        // Looked for below, to be answered by a problem.
+        requireHostHeader: false,
       },
       (request, response) => {
         if (onAnswered !== undefined) {
@@ -58,10 +62,19 @@ export class HttpServer {
             onAnswered(request, response, performance.now() - startMs);
           });
         }
-        if (!fastPath || !takeFastPath(calls, request, response)) app(request, response);
+        this.#responses.set(request.socket, response);
+        if (request.headers.host === undefined && request.httpVersion === '1.1') {
+          refuse(response, 'the Host header must be given');
+        } else if (!fastPath || !takeFastPath(calls, request, response)) app(request, response);
       },
     );
-    this.#server.on('clientError', answerClientError);
+    this.#server.on('checkExpectation', (request, response) => {
+      this.#responses.set(request.socket, response);
+      refuse(response, `the Expect header must be 100-continue; got "${String(request.headers.expect)}"`);
+    });
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      answerClientError(error, socket, this.#responses.get(socket));
+    });
   }
 
   /** Where it listens. Rejects with the error of the system, as `EADDRINUSE`. */
@@ -104,9 +117,29 @@ const CLIENT_ERRORS: Record<string, readonly [ErrorCode, string]> = {
   HPE_HEADER_OVERFLOW: ['headers_too_large', 'the head of the request is too large'],
 };
 
+function refuse(response: ServerResponse, message: string): void {
+  sendAnswer(response, problemAnswer(new MembraneError('invalid_request', message)));
+}
+
+/**
+ * True where an answer on this connection can only be read as that of the broken request: nothing went before it, or
+ * that is answered, or it is the one whose body never came.
+ */
+function isUnanswered(socket: Socket, last: ServerResponse | undefined): boolean {
+  if (last === undefined) return true;
+  const { complete } = last.req;
+  if (complete) return last.writableFinished;
+  // A response gets the connection when those before it are sent.
+  return !last.headersSent && last.socket === socket;
+}
+
 /** A request so broken that there is no response object for it. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  last: ServerResponse | undefined,
+): void {
+  if (!socket.writable || error.code === 'ECONNRESET' || !isUnanswered(socket, last)) {
     socket.destroy();
     return;
   }

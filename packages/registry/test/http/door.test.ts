@@ -25,6 +25,47 @@ type Case = readonly [
 
 /** Every kind of request that somebody may send, and what is to come back. */
 const CASES: readonly Case[] = [
+  [
+    'a token where a batch should be',
+    '/heartbeat',
+    { body: { heartbeats: { lease_token: TOKEN } } },
+    400,
+    'invalid_request',
+    'heartbeats',
+  ],
+  [
+    'a token where a heartbeat should be',
+    '/heartbeat',
+    { body: { heartbeats: [TOKEN] } },
+    400,
+    'invalid_request',
+    'heartbeats[0]',
+  ],
+  [
+    'a batch too large, with tokens',
+    '/heartbeat',
+    { body: { heartbeats: Array.from({ length: 10_001 }, () => ({ lease_token: TOKEN, id: 'oven' })) } },
+    400,
+    'invalid_request',
+    'heartbeats',
+  ],
+  ['a token in an id', '/register', register({ id: { lease_token: TOKEN } }), 400, 'invalid_request', 'id'],
+  [
+    'a scheme in another case',
+    '/heartbeat',
+    { body: { id: 'held' }, headers: { authorization: `lease ${TOKEN}` } },
+    200,
+  ],
+  ['a fragment', '/discover/oven#x', {}, 200],
+  ['a fragment after a slash', '/discover/oven/#x', {}, 200],
+  [
+    'an expectation that nobody meets',
+    '/heartbeat',
+    { body: { id: 'oven' }, headers: { expect: 'flowers' } },
+    400,
+    'invalid_request',
+  ],
+  ['a path that is nearly one', '/openapi_json', {}, 404, 'not_found'],
   ['a plain registration', '/register', register({}), 200],
   [
     'null for what is optional',
@@ -593,6 +634,34 @@ it.each([
   const { url } = await startRegistry();
   const received = await sendRaw(url, bytes);
   expect(received).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*"code":"${code}"`));
+});
+
+it('writes no second answer into one that is on its way, and none for what it did', async () => {
+  const { url } = await startRegistry(
+    {},
+    { http: { timeouts: { headersMs: 300, requestMs: 400, checkMs: 50 } } },
+  );
+  const body = JSON.stringify(fine);
+  const head = (length: number, type = 'application/json'): string =>
+    `POST /register HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`;
+  // It is being registered: whatever comes next cannot be told as its refusal.
+  expect(await sendRaw(url, `${head(body.length)}${body}garbage\r\n\r\n`)).not.toContain('HTTP/1.1 400');
+
+  const pad = 'x'.repeat(3_000);
+  const ids = Array.from({ length: 1_000 }, (_, index) => `member-${index}`);
+  await Promise.all(ids.map((id) => send(url, '/register', register({ id, metadata: { pad } }))));
+  const listed = await sendRaw(url, 'GET /list HTTP/1.1\r\nHost: x\r\n\r\ngarbage\r\n\r\n');
+  expect(listed.match(/HTTP\/1\.1 \d+/g) ?? []).not.toContain('HTTP/1.1 400');
+
+  // Refused before its body came, which then never comes.
+  const refused = await sendRaw(url, `${head(100, 'text/plain')}{`);
+  expect(refused.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 415']);
+}, 15_000);
+
+it('wants a host of HTTP/1.1', async () => {
+  const { url } = await startRegistry();
+  const received = await sendRaw(url, 'GET /status HTTP/1.1\r\nConnection: close\r\n\r\n');
+  expect(received).toMatch(/^HTTP\/1\.1 400 [^]*"code":"invalid_request"/);
 });
 
 it('takes the absolute form of a request target', async () => {
