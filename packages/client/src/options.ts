@@ -1,80 +1,315 @@
-import { DEFAULT_NAMESPACE, MembraneError, namespaceSchema } from '@membrane/protocol';
+import { hostname } from 'node:os';
+import { inspect } from 'node:util';
+import {
+  communicationModeSchema,
+  DEFAULT_INSTANCE_ID,
+  DEFAULT_NAMESPACE,
+  instanceIdSchema,
+  leaseTokenSchema,
+  LIMITS,
+  membraneIdSchema,
+  MembraneError,
+  metadataSchema,
+  namespaceSchema,
+  type CommunicationMode,
+  type JsonObject,
+} from '@membrane/protocol';
+import { readConfigFile, type ConfigKey, type ConfigValue, type ConfigValues } from './config-file.js';
 
-export interface ClientOptions {
-  /** Where the registry is. Of several, separated by commas, the first is used. */
-  registryUrl: string;
-  /** Which namespace calls are about, where they name none. */
-  namespace: string;
+/** What a client can be told in code. Each has a default; the environment and a config file come in between. */
+export interface NamespaceClientOptions {
+  /** Where the registry is; several in an array, or separated by commas: the next is used where one fails. */
+  registryUrl?: string | readonly string[] | undefined;
+  /** Which namespace the client lives in. */
+  namespace?: string | undefined;
+  /** Below whom it registers; null for a root. */
+  parent?: string | null | undefined;
+  /** How others reach it. */
+  communicationMode?: CommunicationMode | undefined;
+  /** What it tells of itself: any JSON object, 16 KiB at most. */
+  metadata?: JsonObject | undefined;
+  /** Which replica of its id it is. */
+  instanceId?: string | undefined;
+  /**
+   * The pace of its heartbeats in milliseconds. It is shown as unhealthy after 2 of them, gone after 5: shorter tells
+   * of a death sooner and costs more requests.
+   */
+  heartbeatIntervalMs?: number | undefined;
   /** How long a call may take, in milliseconds. Longer rides out a slow registry, shorter tells of one sooner. */
-  timeoutMs: number;
+  timeoutMs?: number | undefined;
+  /** Answers of `discover` that are kept; false keeps none. */
+  cache?: CacheOptions | false | undefined;
+  /** Directory that stands for the shared volume. */
+  sharedRoot?: string | undefined;
+  /** False switches `autoRegister()` off. */
+  autoRegister?: boolean | undefined;
+  /** In place of the process's own secret: for one who keeps a lease over several processes. */
+  leaseToken?: string | undefined;
 }
 
-export const DEFAULT_CLIENT_OPTIONS: Readonly<ClientOptions> = Object.freeze({
+export interface CacheOptions {
+  /** How long an answer serves, in milliseconds. Longer saves calls, shorter sees changes sooner. */
+  ttlMs?: number | undefined;
+  /** The same for "there is no such membrane". */
+  negativeTtlMs?: number | undefined;
+  /** How old an answer may be that serves while no registry can be reached, in milliseconds. */
+  maxStaleMs?: number | undefined;
+  /** Answers kept; the least recently used go. */
+  maxEntries?: number | undefined;
+}
+
+export type SettingName =
+  | 'id'
+  | 'registryUrl'
+  | 'namespace'
+  | 'parent'
+  | 'communicationMode'
+  | 'sharedRoot'
+  | 'enableNamespace'
+  | 'autoRegister';
+
+/** Where a setting can come from besides code. */
+interface SettingPlaces {
+  readonly variable?: string;
+  readonly key?: ConfigKey;
+}
+
+export const SETTING_PLACES: Readonly<Record<SettingName, SettingPlaces>> = Object.freeze({
+  id: { variable: 'MEMBRANE_ID', key: 'membraneId' },
+  registryUrl: { variable: 'MEMBRANE_REGISTRY_URL', key: 'registryUrl' },
+  namespace: { variable: 'MEMBRANE_NAMESPACE', key: 'namespaceId' },
+  parent: { variable: 'MEMBRANE_PARENT', key: 'parentMembrane' },
+  communicationMode: { variable: 'MEMBRANE_COMMUNICATION_MODE', key: 'communicationMode' },
+  sharedRoot: { variable: 'MEMBRANE_SHARED_ROOT' },
+  enableNamespace: { key: 'enableNamespace' },
+  autoRegister: { variable: 'MEMBRANE_AUTO_REGISTER', key: 'autoRegister' },
+});
+
+/** Names the config file, in place of looking for one. */
+const CONFIG_VARIABLE = 'MEMBRANE_CONFIG';
+
+export const DEFAULT_CLIENT_OPTIONS = Object.freeze({
   registryUrl: 'http://127.0.0.1:8765',
   namespace: DEFAULT_NAMESPACE,
+  parent: null,
+  communicationMode: 'shared-volume',
+  instanceId: DEFAULT_INSTANCE_ID,
+  heartbeatIntervalMs: 5_000,
   timeoutMs: 10_000,
+  enableNamespace: true,
+  autoRegister: true,
+  cache: Object.freeze({ ttlMs: 5_000, negativeTtlMs: 1_000, maxStaleMs: 600_000, maxEntries: 10_000 }),
 });
 
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1_000;
+const MAX_CACHE_ENTRIES = 10_000_000;
+
+/** A setting as it was resolved. */
+export interface Setting {
+  readonly name: SettingName;
+  readonly value: string | boolean | null;
+  /** For people: `code`, a variable, a key in a file, or `default`. */
+  readonly source: string;
+}
+
+/** Everything a client works with. */
+export interface ClientOptions {
+  readonly id: string;
+  readonly registryUrls: readonly string[];
+  readonly namespace: string;
+  readonly parent: string | null;
+  readonly communicationMode: CommunicationMode;
+  readonly metadata: JsonObject;
+  readonly instanceId: string;
+  readonly heartbeatIntervalMs: number;
+  readonly timeoutMs: number;
+  readonly cache: Required<{ [Key in keyof CacheOptions]: number }> | false;
+  /** Undefined: chosen where it is needed. */
+  readonly sharedRoot: string | undefined;
+  readonly autoRegister: boolean;
+  readonly leaseToken: string | undefined;
+  readonly settings: readonly Setting[];
+}
+
+export interface ClientSurroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+}
 
 /**
- * Complete options: from code, then the environment, then the defaults. An empty variable is an unset one.
- * @throws MembraneError `invalid_request` that names the option or the variable, its value and what would be right.
+ * Complete options: from code, then the environment, then a config file, then the defaults. An empty variable is an
+ * unset one.
+ * @throws MembraneError `invalid_request` that names the option, the variable or the file and its key, the value, and
+ * what would be right.
  */
 export function parseClientOptions(
-  given: Partial<ClientOptions>,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): Readonly<ClientOptions> {
-  const url = pick('registryUrl', given.registryUrl, 'MEMBRANE_REGISTRY_URL', environment);
-  const namespace = pick('namespace', given.namespace, 'MEMBRANE_NAMESPACE', environment);
-  const timeoutMs = given.timeoutMs ?? DEFAULT_CLIENT_OPTIONS.timeoutMs;
-  if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
-    throw new MembraneError(
-      'invalid_request',
-      `timeoutMs must be above 0 and at most a day; got ${timeoutMs}`,
-    );
-  }
-  if (!namespaceSchema.safeParse(namespace.value).success) {
-    const expectation = 'must be 1 to 63 letters, digits, ".", "_", ":" or "-"';
-    throw new MembraneError(
-      'invalid_request',
-      `${namespace.source} ${expectation}; got "${namespace.value}"`,
-    );
-  }
-  return Object.freeze({ registryUrl: parseUrl(url), namespace: namespace.value, timeoutMs });
+  id: string | undefined,
+  given: NamespaceClientOptions = {},
+  { environment, workingDirectory }: ClientSurroundings = {
+    environment: process.env,
+    workingDirectory: process.cwd(),
+  },
+): ClientOptions {
+  const config = readConfigFile({ file: environment[CONFIG_VARIABLE] || undefined, workingDirectory });
+  const settings: Setting[] = [];
+  const resolve = <Value extends string | boolean | null>(
+    name: SettingName,
+    code: unknown,
+    fallback: Value,
+    check: (found: Found) => Value,
+  ): Value => {
+    const found = find(name, code, environment, config);
+    const label = found?.source === 'code' ? name : (found?.source ?? name);
+    const value = found === undefined ? fallback : check({ value: found.value, label });
+    settings.push({ name, value, source: found?.source ?? 'default' });
+    return value;
+  };
+
+  const defaults = DEFAULT_CLIENT_OPTIONS;
+  const url = Array.isArray(given.registryUrl) ? given.registryUrl.join(',') : given.registryUrl;
+  const sourced = {
+    id: resolve('id', id, defaultId(), checkWith(membraneIdSchema)),
+    registryUrls: resolve('registryUrl', url, defaults.registryUrl, checkUrls).split(','),
+    namespace: resolve('namespace', given.namespace, defaults.namespace, checkWith(namespaceSchema)),
+    parent: resolve('parent', given.parent, defaults.parent, checkParent),
+    communicationMode: resolve(
+      'communicationMode',
+      given.communicationMode,
+      defaults.communicationMode,
+      checkWith(communicationModeSchema),
+    ),
+    sharedRoot: resolve('sharedRoot', given.sharedRoot, null, checkDirectory) ?? undefined,
+  };
+  const isEnabled = resolve('enableNamespace', undefined, defaults.enableNamespace, checkBoolean);
+  const autoRegister = resolve('autoRegister', given.autoRegister, defaults.autoRegister, checkBoolean);
+  const fromCode = <Value>(name: string, value: unknown, check: (found: Found) => Value): Value =>
+    check({ label: name, value });
+  return Object.freeze({
+    ...sourced,
+    autoRegister: isEnabled && autoRegister,
+    metadata: fromCode('metadata', given.metadata ?? {}, checkWith(metadataSchema)),
+    instanceId: fromCode('instanceId', given.instanceId ?? defaults.instanceId, checkWith(instanceIdSchema)),
+    heartbeatIntervalMs: fromCode(
+      'heartbeatIntervalMs',
+      given.heartbeatIntervalMs ?? defaults.heartbeatIntervalMs,
+      checkNumber(LIMITS.minHeartbeatIntervalMs, LIMITS.maxHeartbeatIntervalMs),
+    ),
+    timeoutMs: fromCode('timeoutMs', given.timeoutMs ?? defaults.timeoutMs, checkNumber(1, MAX_TIMEOUT_MS)),
+    cache: parseCache(given.cache),
+    leaseToken:
+      given.leaseToken === undefined
+        ? undefined
+        : fromCode('leaseToken', given.leaseToken, checkWith(leaseTokenSchema)),
+    settings: Object.freeze(settings),
+  });
 }
 
-interface Sourced {
-  readonly source: string;
-  readonly value: string;
+/** A value, and what to call it where it cannot be used. */
+interface Found {
+  readonly value: unknown;
+  readonly label: string;
 }
 
-function pick(
-  option: 'registryUrl' | 'namespace',
-  given: string | undefined,
-  variable: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Sourced {
-  if (given !== undefined) return { source: option, value: given };
-  const value = environment[variable];
-  if (value !== undefined && value !== '') return { source: variable, value };
-  return { source: option, value: DEFAULT_CLIENT_OPTIONS[option] };
+function find(
+  name: SettingName,
+  code: unknown,
+  environment: ClientSurroundings['environment'],
+  config: ConfigValues,
+): ConfigValue | undefined {
+  if (code !== undefined) return { value: code, source: 'code' };
+  const { variable, key } = SETTING_PLACES[name];
+  const text = variable === undefined ? undefined : environment[variable];
+  if (variable !== undefined && text !== undefined && text !== '') return { value: text, source: variable };
+  return key === undefined ? undefined : config[key];
 }
 
-/** The URL without a slash at its end. */
-function parseUrl({ source, value }: Sourced): string {
-  const first = value.split(',')[0]?.trim() ?? '';
-  const url = URL.canParse(first) ? new URL(first) : undefined;
-  if (
-    url === undefined ||
-    !['http:', 'https:'].includes(url.protocol) ||
-    url.search !== '' ||
-    url.hash !== ''
-  ) {
-    throw new MembraneError(
-      'invalid_request',
-      `${source} must be a URL as "http://127.0.0.1:8765"; got "${value}"`,
-    );
+/** As Moleculer names its nodes: the host and the process, so that nobody is replaced who did not choose a name. */
+function defaultId(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9._:-]/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, LIMITS.maxIdLength - 12);
+  return `${host || 'host'}-${process.pid}`;
+}
+
+interface Schema<Value> {
+  safeParse(value: unknown): {
+    success: boolean;
+    data?: Value | undefined;
+    error?: { issues: readonly { message: string }[] } | undefined;
+  };
+}
+
+function checkWith<Value>(schema: Schema<Value>): (found: Found) => Value {
+  return (found) => {
+    const parsed = schema.safeParse(found.value);
+    if (parsed.success) return parsed.data as Value;
+    throw unusable(found, parsed.error?.issues[0]?.message ?? 'cannot be used');
+  };
+}
+
+function checkNumber(min: number, max: number): (found: Found) => number {
+  return (found) => {
+    const { value } = found;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+    throw unusable(found, `must be a whole number from ${min} to ${max}`);
+  };
+}
+
+/** A feature option of a development container is a boolean or a text, as is a variable. */
+function checkBoolean(found: Found): boolean {
+  if (found.value === true || found.value === 'true') return true;
+  if (found.value === false || found.value === 'false') return false;
+  throw unusable(found, 'must be true or false');
+}
+
+/** Older writers put `"null"` or an empty text for none. */
+function checkParent(found: Found): string | null {
+  if (found.value === null || found.value === '' || found.value === 'null') return null;
+  return checkWith(membraneIdSchema)(found);
+}
+
+function checkDirectory(found: Found): string {
+  if (typeof found.value === 'string' && found.value !== '' && !found.value.includes('\0'))
+    return found.value;
+  throw unusable(found, 'must be the path of a directory');
+}
+
+/** The URLs without slashes at their ends, separated by commas. */
+function checkUrls(found: Found): string {
+  const texts = typeof found.value === 'string' ? found.value.split(',').map((text) => text.trim()) : [];
+  const urls = texts.filter((text) => text !== '').map((text) => parseUrl(text));
+  if (urls.length === 0 || urls.includes(undefined)) {
+    throw unusable(found, 'must be a URL as "http://127.0.0.1:8765", or several separated by commas');
   }
-  return url.href.replace(/\/+$/, '');
+  return urls.join(',');
+}
+
+function parseUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) return undefined;
+  return url.search === '' && url.hash === '' ? url.href.replace(/\/+$/, '') : undefined;
+}
+
+function parseCache(given: CacheOptions | false | undefined): ClientOptions['cache'] {
+  if (given === false) return false;
+  const cache = { ...DEFAULT_CLIENT_OPTIONS.cache, ...withoutUndefined(given ?? {}) };
+  for (const [name, value] of Object.entries(cache)) {
+    const range = name === 'maxEntries' ? checkNumber(1, MAX_CACHE_ENTRIES) : checkNumber(0, MAX_TIMEOUT_MS);
+    range({ label: `cache.${name}`, value });
+  }
+  return Object.freeze(cache);
+}
+
+function withoutUndefined<Given extends object>(
+  given: Given,
+): { [Key in keyof Given]: NonNullable<Given[Key]> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
+}
+
+function unusable({ value, label }: Found, expectation: string): MembraneError {
+  if (label === 'leaseToken') return new MembraneError('invalid_request', `${label} ${expectation}`);
+  const shown =
+    typeof value === 'string' ? `"${value}"` : inspect(value, { depth: 1, breakLength: Infinity });
+  return new MembraneError('invalid_request', `${label} ${expectation}; got ${shown}`);
 }

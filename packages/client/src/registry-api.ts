@@ -1,14 +1,13 @@
-import { Agent } from 'node:http';
 import {
-  fromProblem,
+  discoverParamsSchema,
   fromWire,
   isMembraneError,
   LIMITS,
-  MembraneError,
   METADATA_FILTER_PREFIX,
   NEXT_CURSOR_HEADER,
   ROUTES,
   toWire,
+  validate,
   type CamelCased,
   type CommunicationMode,
   type DeregistrationAnswer,
@@ -25,8 +24,8 @@ import {
   type RegistryStatus,
   type RouteName,
 } from '@membrane/protocol';
-import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
-import { parseClientOptions, type ClientOptions } from './options.js';
+import type { AxiosResponse } from 'axios';
+import type { RegistryConnection } from './registry-connection.js';
 
 /** One instance of a membrane, as the registry tells of it. */
 export type Membrane = CamelCased<MembraneRecord>;
@@ -41,7 +40,9 @@ export interface ListFilter {
 }
 
 export interface CallOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** In place of the client's own `timeoutMs`. */
+  timeoutMs?: number | undefined;
 }
 
 /**
@@ -49,29 +50,29 @@ export interface CallOptions {
  * `registry_unreachable` where none answered, with the cause chained.
  */
 export class RegistryApi {
-  readonly options: Readonly<ClientOptions>;
-  readonly #http: AxiosInstance;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly namespace: string;
+  readonly #connection: RegistryConnection;
+  readonly #timeoutMs: number;
 
-  constructor(options: Partial<ClientOptions> = {}) {
-    this.options = parseClientOptions(options);
-    this.#http = axios.create({
-      baseURL: this.options.registryUrl,
-      timeout: this.options.timeoutMs,
-      httpAgent: this.#agent,
-      // Every status is looked at here, and a registry never redirects.
-      validateStatus: () => true,
-      maxRedirects: 0,
-      // A registry is near; a proxy that is meant for the world outside would be asked about this machine.
-      proxy: false,
-    });
+  constructor(
+    connection: RegistryConnection,
+    { namespace, timeoutMs }: { namespace: string; timeoutMs: number },
+  ) {
+    this.#connection = connection;
+    this.namespace = namespace;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** The registry that answered last, or is asked first. */
+  get url(): string {
+    return this.#connection.url;
   }
 
   register(
     request: CamelCased<RegistrationRequest>,
     call?: CallOptions,
   ): Promise<CamelCased<RegistrationAnswer>> {
-    const body = { namespace: this.options.namespace, ...toWire<RegistrationRequest>(request) };
+    const body = { namespace: this.namespace, ...toWire<RegistrationRequest>(request) };
     return this.#call('register', { body, ...call });
   }
 
@@ -79,12 +80,12 @@ export class RegistryApi {
     request: CamelCased<DeregistrationRequest>,
     call?: CallOptions,
   ): Promise<CamelCased<DeregistrationAnswer>> {
-    const body = { namespace: this.options.namespace, ...toWire<DeregistrationRequest>(request) };
+    const body = { namespace: this.namespace, ...toWire<DeregistrationRequest>(request) };
     return this.#call('deregister', { body, ...call });
   }
 
   async heartbeat(heartbeat: CamelCased<Heartbeat>, call?: CallOptions): Promise<void> {
-    const body = { namespace: this.options.namespace, ...toWire<Heartbeat>(heartbeat) };
+    const body = { namespace: this.namespace, ...toWire<Heartbeat>(heartbeat) };
     await this.#call('heartbeat', { body, ...call });
   }
 
@@ -93,7 +94,7 @@ export class RegistryApi {
     batch: CamelCased<HeartbeatBatch>,
     call?: CallOptions,
   ): Promise<CamelCased<HeartbeatBatchAnswer>> {
-    const { namespace } = this.options;
+    const { namespace } = this;
     const wire = toWire<HeartbeatBatch>(batch);
     const heartbeats = wire.heartbeats.map((heartbeat) => ({ namespace, ...heartbeat }));
     return this.#call('heartbeat', { body: { ...wire, heartbeats }, ...call });
@@ -101,10 +102,12 @@ export class RegistryApi {
 
   /** Undefined where there is no such membrane. */
   async discover(id: string, call?: CallOptions): Promise<CamelCased<DiscoveredMembrane> | undefined> {
+    // An empty id would ask for another page of the registry.
+    validate(discoverParamsSchema, { id }, 'call');
     try {
       return await this.#call('discover', {
         path: ROUTES.discover.path.replace('{id}', encodeURIComponent(id)),
-        query: { namespace: this.options.namespace },
+        query: { namespace: this.namespace },
         ...call,
       });
     } catch (error) {
@@ -143,19 +146,14 @@ export class RegistryApi {
   ): Promise<CamelCased<MembraneEvent>[]> {
     const given = Object.entries(query).map(([key, value]) => [key, String(value)] as const);
     return this.#call('events', {
-      query: { namespace: this.options.namespace, ...Object.fromEntries(given) },
+      query: { namespace: this.namespace, ...Object.fromEntries(given) },
       ...call,
     });
   }
 
-  /** Lets go of the connections. */
-  close(): void {
-    this.#agent.destroy();
-  }
-
   #toQuery({ parent, communicationMode, status, metadata = {} }: ListFilter): Record<string, string> {
     return {
-      namespace: this.options.namespace,
+      namespace: this.namespace,
       ...(parent === undefined ? {} : { parent: parent ?? '' }),
       ...(communicationMode === undefined ? {} : { communication_mode: communicationMode }),
       ...(status === undefined ? {} : { status }),
@@ -170,48 +168,20 @@ export class RegistryApi {
     return fromWire(response.data) as Answer;
   }
 
-  async #request(
+  #request(
     name: RouteName,
-    { path, query, body, signal }: ApiRequest,
+    { path, query, body, signal, timeoutMs }: ApiRequest,
   ): Promise<AxiosResponse<unknown>> {
     const route = ROUTES[name];
-    let response: AxiosResponse<unknown>;
-    try {
-      response = await this.#http.request({
-        method: route.method,
-        url: path ?? route.path,
-        ...(query === undefined ? {} : { params: query }),
-        ...(body === undefined ? {} : { data: body }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-    } catch (cause) {
-      if (signal?.aborted === true) signal.throwIfAborted();
-      throw this.#unreachable(cause);
-    }
-    if (response.status === 200 && isAnswer(name, response.data)) return response;
-    const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
-    const problem = fromProblem(
-      response.data,
-      Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
-    );
-    throw (
-      problem ??
-      new MembraneError(
-        'registry_unreachable',
-        `${this.options.registryUrl} is no Membrane registry: it answered ${route.path} with status ${response.status}`,
-      )
-    );
-  }
-
-  #unreachable(cause: unknown): MembraneError {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    return new MembraneError(
-      'registry_unreachable',
-      `no registry answers at ${this.options.registryUrl} (${reason})`,
-      {
-        cause,
-      },
-    );
+    return this.#connection.request({
+      method: route.method,
+      path: path ?? route.path,
+      timeoutMs: timeoutMs ?? this.#timeoutMs,
+      isAnswer: (data) => isAnswer(name, data),
+      signal,
+      ...(query === undefined ? {} : { query }),
+      ...(body === undefined ? {} : { body }),
+    });
   }
 }
 

@@ -1,0 +1,61 @@
+import type { CamelCased, RegistrationRequest } from '@membrane/protocol';
+import type { Lease, Tell } from './client-events.js';
+import type { Clock } from './clock.js';
+import { nextAttempt } from './lease-token.js';
+
+/** What is registered: everything but the token and the attempt, which the keeper adds. */
+export type LeaseRequest = Omit<CamelCased<RegistrationRequest>, 'leaseToken' | 'attempt'> & {
+  namespace: string;
+  instanceId: string;
+  heartbeatIntervalMs: number;
+};
+
+/** A registration that is kept until it is released, or ended by the registry. Only its keeper changes it. */
+export class KeptLease {
+  request: LeaseRequest;
+  readonly tell: Tell;
+  /** True: the process lives as long as the lease is kept. */
+  readonly holdsProcess: boolean;
+  /** `registering`: not held yet, or no more, and tried again. */
+  state: 'registering' | 'held' | 'ended' = 'registering';
+  /** As last acknowledged; undefined before the first time. */
+  lease: Lease | undefined;
+  /** True where no renewal was acknowledged for so long that the registry may have given it up. */
+  isLapsed = false;
+  /** When the last acknowledged renewal was sent. */
+  renewedAtMs: number;
+  attempt = nextAttempt();
+  /** Registrations that failed in a row. */
+  failures = 0;
+  /** Settles with the registration that is on its way, and never rejects. */
+  underWay: Promise<void> | undefined;
+  /** Settles the patient registration that waits for the first success. */
+  first: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  readonly #clock: Clock;
+
+  constructor(request: LeaseRequest, tell: Tell, holdsProcess: boolean, clock: Clock) {
+    this.request = request;
+    this.tell = tell;
+    this.holdsProcess = holdsProcess;
+    this.#clock = clock;
+    this.renewedAtMs = clock.monotonicMs();
+  }
+
+  get key(): string {
+    return leaseKey(this.request);
+  }
+
+  /** Milliseconds since the last acknowledged renewal was sent. */
+  get ageMs(): number {
+    return this.#clock.monotonicMs() - this.renewedAtMs;
+  }
+
+  /** When the registry may have given the lease up. */
+  get lapsesAtMs(): number {
+    return this.renewedAtMs + (this.lease?.expiresAfterMs ?? Number.POSITIVE_INFINITY);
+  }
+}
+
+export function leaseKey({ namespace, id, instanceId }: LeaseRequest): string {
+  return `${namespace}/${id}/${instanceId}`;
+}

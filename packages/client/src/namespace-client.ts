@@ -1,0 +1,262 @@
+import { EventEmitter } from 'node:events';
+import { isMembraneError, MembraneError, type CamelCased, type RegistryStatus } from '@membrane/protocol';
+import type { ClientEvents, Lease, Tell } from './client-events.js';
+import { systemClock } from './clock.js';
+import { processLeaseToken } from './lease-token.js';
+import {
+  parseClientOptions,
+  type ClientOptions,
+  type NamespaceClientOptions,
+  type Setting,
+} from './options.js';
+import {
+  OwnRegistration,
+  type DeregisterOptions,
+  type RegisterOptions,
+  type RegistrationState,
+} from './own-registration.js';
+import { beforeProcessEnds } from './process-exit.js';
+import { RegistryApi, type CallOptions, type ListFilter, type Membrane } from './registry-api.js';
+import { acquireRegistry, type SharedRegistry } from './registry-pool.js';
+import { Resolver, type FoundMembrane } from './resolver.js';
+
+export interface DiscoverOptions extends CallOptions {
+  /** False asks the registry, whatever is remembered. */
+  useCache?: boolean | undefined;
+}
+
+export interface CloseOptions {
+  /** False leaves the registration to lapse, or to another process that has its token. */
+  deregister?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ClientStatus {
+  readonly id: string;
+  readonly namespace: string;
+  readonly instanceId: string;
+  readonly state: RegistrationState;
+  /** The lease that this client keeps; its age in milliseconds. */
+  readonly lease: (Lease & { readonly ageMs: number }) | undefined;
+  /** The id as the registry has it, whoever registered it; undefined where there is none, or no answer. */
+  readonly membrane: FoundMembrane | undefined;
+  readonly registry: {
+    /** The one that answered last, or is asked first. */
+    readonly url: string;
+    readonly urls: readonly string[];
+    /** What it says of itself; undefined where none answers. */
+    readonly status: CamelCased<RegistryStatus> | undefined;
+    /** Why there is no answer. */
+    readonly error: MembraneError | undefined;
+  };
+  /** Every setting that can come from several places, with the one that counted. */
+  readonly settings: readonly Setting[];
+}
+
+/** Tells child processes which registration their parents made, so that they do not make it again. */
+const REGISTERED_VARIABLE = 'MEMBRANE_REGISTERED';
+
+/**
+ * A client of a namespace registry. Its options come from code, then the environment, then a config file, then the
+ * defaults.
+ * @param id its own name; where nothing names one it is made of the host's name and the process id
+ * @throws MembraneError `invalid_request` that names the setting, where it comes from, its value and what would be right
+ */
+export function createNamespaceClient(id?: string, options?: NamespaceClientOptions): NamespaceClient {
+  return new NamespaceClient(parseClientOptions(id, options));
+}
+
+/**
+ * Registers a membrane and keeps it registered, finds others, and tells what happens by events (`ClientEvents`).
+ * Whatever it refuses is a MembraneError with a `code`; whatever waits takes an AbortSignal and rejects with its
+ * reason. After `close()` every call rejects with `client_closed`.
+ */
+export class NamespaceClient extends EventEmitter<ClientEvents> {
+  readonly options: ClientOptions;
+  readonly #shared: SharedRegistry;
+  readonly #api: RegistryApi;
+  readonly #own: OwnRegistration;
+  readonly #resolver: Resolver | undefined;
+  #forgetExit: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @internal Use `createNamespaceClient`. */
+  constructor(options: ClientOptions) {
+    super();
+    this.options = options;
+    const { registryUrls: urls, timeoutMs, namespace, cache } = options;
+    const leaseToken = options.leaseToken ?? processLeaseToken();
+    this.#shared = acquireRegistry({ urls, timeoutMs, leaseToken });
+    this.#api = new RegistryApi(this.#shared.connection, { namespace, timeoutMs });
+    const { keeper } = this.#shared;
+    this.#own = new OwnRegistration({ options, api: this.#api, keeper, tell: this.#tell });
+    if (cache !== false) {
+      this.#resolver = new Resolver({ ask: (id) => this.#api.discover(id), cache, clock: systemClock });
+    }
+  }
+
+  get id(): string {
+    return this.options.id;
+  }
+
+  /** The calls of the registry, one by one. */
+  get registry(): RegistryApi {
+    this.#assertOpen();
+    return this.#api;
+  }
+
+  /**
+   * Registers, and stays registered until `deregister()` or `close()`: renews by heartbeats, registers again where the
+   * registry forgot. The process lives as long. Called again, it changes the registration. Whoever had the name before
+   * loses it (and is told `superseded`).
+   * @throws MembraneError `registry_unreachable` where none answers (with `retry`, never); `invalid_request`;
+   * `conflict` or `cycle` where the parent cannot be; `superseded` or `removed` where this process has lost the name.
+   */
+  async register(options: RegisterOptions = {}): Promise<Lease> {
+    this.#assertOpen();
+    const lease = await this.#own.register(options, true);
+    this.#resolver?.forget(this.id);
+    return lease;
+  }
+
+  /**
+   * Registers in the background, as the configuration says, and leaves when the process ends: by itself, or by SIGTERM
+   * or SIGINT where the program has no handler. It neither delays nor ends nor holds the process; events tell what
+   * becomes of it.
+   * @returns false where the configuration switches it off, or where a parent process has made this very registration.
+   */
+  autoRegister(): boolean {
+    this.#assertOpen();
+    if (this.#forgetExit !== undefined) return true;
+    const name = this.#name;
+    if (!this.options.autoRegister || process.env[REGISTERED_VARIABLE] === name) return false;
+    process.env[REGISTERED_VARIABLE] = name;
+    this.#forgetExit = beforeProcessEnds((signal) => this.close({ signal }));
+    this.#own.register({ retry: true }, false).catch((error: unknown) => {
+      // What a registry refused has been told; this is what none was asked.
+      if (this.#closing !== undefined || this.#own.state !== 'unregistered') return;
+      this.#tell('registrationFailed', { error: toMembraneError(error), willRetry: false });
+    });
+    return true;
+  }
+
+  /**
+   * Ends the registration of this client's id, and stops keeping it. One that is gone already is no error where this
+   * client made it.
+   * @throws MembraneError `not_registered`; `superseded` or `lease_token_required` where another process holds the name
+   * (`force` ends that one too).
+   */
+  async deregister(options: DeregisterOptions = {}): Promise<void> {
+    this.#assertOpen();
+    this.#resolver?.forget(this.id);
+    await this.#own.deregister(options);
+    this.#resolver?.forget(this.id);
+  }
+
+  /**
+   * Renews the lease now, beside the heartbeats that are sent anyway.
+   * @throws MembraneError `not_registered`, `superseded`, `removed` or `lease_token_required`.
+   */
+  async heartbeat(call: CallOptions = {}): Promise<void> {
+    this.#assertOpen();
+    await this.#own.heartbeat(call);
+  }
+
+  /**
+   * Finds a membrane by its id; undefined where there is none. Answers are remembered for a while (`cache`); where no
+   * registry answers, an older one serves and says so (`isStale`).
+   * @throws MembraneError `registry_unreachable`, `invalid_request`.
+   */
+  async discover(
+    id: string,
+    { useCache = true, ...call }: DiscoverOptions = {},
+  ): Promise<FoundMembrane | undefined> {
+    this.#assertOpen();
+    if (this.#resolver !== undefined) {
+      return this.#resolver.resolve(id, { useCache, signal: call.signal });
+    }
+    const found = await this.#api.discover(id, call);
+    return found === undefined ? undefined : { ...found, isStale: false };
+  }
+
+  /** All membranes of the namespace that fit; `iterateMembranes` holds one page at a time. */
+  async listMembranes(filter: ListFilter = {}, call?: CallOptions): Promise<Membrane[]> {
+    this.#assertOpen();
+    return this.#api.listMembranes(filter, call);
+  }
+
+  iterateMembranes(filter: ListFilter = {}, call?: CallOptions): AsyncIterable<Membrane> {
+    this.#assertOpen();
+    return this.#api.iterateMembranes(filter, call);
+  }
+
+  /** What is known of this client, its lease and its registry; a registry that is away is no error here. */
+  async status(call: CallOptions = {}): Promise<ClientStatus> {
+    this.#assertOpen();
+    const [status, membrane] = await Promise.all([
+      this.#api.status(call).catch(toMembraneError),
+      this.#api.discover(this.id, call).catch(toMembraneError),
+    ]);
+    const isAnswered = !isMembraneError(status);
+    const isFound = membrane !== undefined && !isMembraneError(membrane);
+    return {
+      id: this.id,
+      namespace: this.options.namespace,
+      instanceId: this.#own.instanceId,
+      state: this.#own.state,
+      lease: this.#own.lease,
+      membrane: isFound ? { ...membrane, isStale: false } : undefined,
+      registry: {
+        url: this.#api.url,
+        urls: this.options.registryUrls,
+        status: isAnswered ? status : undefined,
+        error: isAnswered ? undefined : status,
+      },
+      settings: this.options.settings,
+    };
+  }
+
+  /** Leaves, and lets go of the connections. Idempotent; it never rejects, for a lease that is not ended lapses. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close({ deregister = true, signal }: CloseOptions): Promise<void> {
+    this.#forgetExit?.();
+    if (process.env[REGISTERED_VARIABLE] === this.#name)
+      Reflect.deleteProperty(process.env, REGISTERED_VARIABLE);
+    await this.#own.close(deregister, signal);
+    this.#shared.release();
+  }
+
+  /** For `await using`, where the language has it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  readonly #tell: Tell = (name, ...args) => {
+    try {
+      (this.emit as (name: string, ...args: unknown[]) => boolean).call(this, name, ...args);
+    } catch (error) {
+      // A fault of the listener: it surfaces as one, and does not stop the heartbeats of all others.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+
+  get #name(): string {
+    const { namespace, id, instanceId } = this.options;
+    return `${namespace}/${id}/${instanceId}`;
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new MembraneError('client_closed', 'this client was closed');
+  }
+}
+
+function toMembraneError(error: unknown): MembraneError {
+  if (isMembraneError(error)) return error;
+  throw error;
+}

@@ -1,0 +1,180 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import { fromProblem, isMembraneError, MembraneError } from '@membrane/protocol';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+
+/** Requests of one process at once, to one registry; more wait their turn. */
+const MAX_SOCKETS = 64;
+
+export interface ConnectionOptions {
+  /** Base URLs without a slash at their end. The first one that answers is used until it fails. */
+  readonly urls: readonly string[];
+  /** True: a request under way keeps the process alive, as a file that is read does. */
+  readonly holdsProcess: boolean;
+}
+
+export interface ConnectionRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: object;
+  /** For the whole call, whatever the number of registries that are tried. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** False where something else than a registry must have written this answer. */
+  readonly isAnswer: (data: unknown) => boolean;
+}
+
+/**
+ * Requests to one of several registries, over connections that are kept. Where one is away, loading, or cannot write,
+ * the next is asked: every call of a registry may be sent twice, since a registration counts its attempts.
+ */
+export class RegistryConnection {
+  readonly #urls: readonly string[];
+  readonly #http: AxiosInstance;
+  readonly #agents: readonly (HttpAgent | HttpsAgent)[];
+  readonly #holdsProcess: boolean;
+  #preferred = 0;
+
+  constructor({ urls, holdsProcess }: ConnectionOptions) {
+    this.#urls = urls;
+    this.#holdsProcess = holdsProcess;
+    const limits = { keepAlive: true, maxSockets: MAX_SOCKETS };
+    const httpAgent = new HttpAgent(limits);
+    const httpsAgent = new HttpsAgent(limits);
+    this.#agents = [httpAgent, httpsAgent];
+    if (!holdsProcess) this.#agents.forEach(letProcessEnd);
+    this.#http = axios.create({
+      httpAgent,
+      httpsAgent,
+      // Every status is looked at here, and a registry never redirects.
+      validateStatus: () => true,
+      maxRedirects: 0,
+      // A registry is near; a proxy that is meant for the world outside would be asked about this machine.
+      proxy: false,
+    });
+  }
+
+  /** The registry that answered last, or is asked first. */
+  get url(): string {
+    return this.#urls[this.#preferred] ?? '';
+  }
+
+  /**
+   * @throws MembraneError with the registry's own code; `registry_unreachable` where none answered, with the cause
+   * chained. An abort rejects with the signal's reason.
+   */
+  async request(request: ConnectionRequest): Promise<AxiosResponse<unknown>> {
+    const endMs = performance.now() + request.timeoutMs;
+    const first = this.#preferred;
+    const failures: MembraneError[] = [];
+    for (let offset = 0; offset < this.#urls.length; offset += 1) {
+      const index = (first + offset) % this.#urls.length;
+      const left = this.#urls.length - offset;
+      try {
+        const response = await this.#ask(index, request, (endMs - performance.now()) / left);
+        this.#preferred = index;
+        return response;
+      } catch (error) {
+        if (!isMembraneError(error)) throw error;
+        if (error.status !== 503) {
+          this.#preferred = index;
+          throw error;
+        }
+        failures.push(error);
+      }
+    }
+    // The next call begins with another one, so that one which hangs does not eat the time of every call.
+    this.#preferred = (first + 1) % this.#urls.length;
+    throw summarize(failures);
+  }
+
+  /** Lets go of the connections. */
+  close(): void {
+    for (const agent of this.#agents) agent.destroy();
+  }
+
+  /** Asks one registry; once more where a kept connection turns out to be dead, since the registry may live. */
+  async #ask(index: number, request: ConnectionRequest, timeoutMs: number): Promise<AxiosResponse<unknown>> {
+    const url = this.#urls[index] ?? '';
+    const response = await this.#send(url, request, timeoutMs).catch((error: unknown) => {
+      if (isMembraneError(error) && isBrokenConnection(error.cause)) {
+        return this.#send(url, request, timeoutMs);
+      }
+      throw error;
+    });
+    if (response.status === 200 && request.isAnswer(response.data)) return response;
+    const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
+    const problem = fromProblem(
+      response.data,
+      Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
+    );
+    throw (
+      problem ??
+      new MembraneError(
+        'registry_unreachable',
+        `${url} is no Membrane registry: it answered ${request.path} with status ${response.status}`,
+      )
+    );
+  }
+
+  async #send(
+    url: string,
+    { method, path, query, body, signal }: ConnectionRequest,
+    timeoutMs: number,
+  ): Promise<AxiosResponse<unknown>> {
+    signal?.throwIfAborted();
+    // Of our own, for axios watches only the silence on a socket, and a signal of the caller may outlive many calls.
+    const limit = new AbortController();
+    const abort = (): void => limit.abort();
+    const timer = setTimeout(abort, Math.max(timeoutMs, 1));
+    if (!this.#holdsProcess) timer.unref();
+    signal?.addEventListener('abort', abort);
+    try {
+      return await this.#http.request({
+        baseURL: url,
+        method,
+        url: path,
+        signal: limit.signal,
+        ...(query === undefined ? {} : { params: query }),
+        ...(body === undefined ? {} : { data: body }),
+      });
+    } catch (cause) {
+      signal?.throwIfAborted();
+      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+      const reason = limit.signal.aborted ? `no answer within ${Math.round(timeoutMs)} ms` : code;
+      throw new MembraneError('registry_unreachable', `no registry answers at ${url} (${reason})`, { cause });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+}
+
+/** A registry that answers, if only that it cannot, tells more than one that is silent. */
+function summarize(failures: readonly MembraneError[]): MembraneError {
+  const [first] = failures;
+  if (first === undefined) throw new Error('a connection without a URL');
+  const answered = failures.find(({ code }) => code !== 'registry_unreachable');
+  if (answered !== undefined || failures.length === 1) return answered ?? first;
+  return new MembraneError('registry_unreachable', failures.map(({ message }) => message).join('; '), {
+    cause: first.cause,
+  });
+}
+
+function isBrokenConnection(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && ['ECONNRESET', 'EPIPE'].includes(String(cause.code));
+}
+
+/** Sockets of this agent never keep the process alive: not while they wait, not while a request is under way. */
+function letProcessEnd(agent: HttpAgent | HttpsAgent): void {
+  const open = agent as unknown as {
+    createConnection: (...args: unknown[]) => Socket;
+    reuseSocket: (socket: Socket) => void;
+  };
+  const createConnection = open.createConnection.bind(agent);
+  open.createConnection = (...args) => createConnection(...args).unref();
+  // The default takes hold of the process again.
+  open.reuseSocket = () => undefined;
+}

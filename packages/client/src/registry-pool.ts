@@ -1,0 +1,63 @@
+import { DEFAULT_NAMESPACE } from '@membrane/protocol';
+import { systemClock } from './clock.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import { RegistryApi } from './registry-api.js';
+import { RegistryConnection } from './registry-connection.js';
+
+/** What the clients of a process share for one registry (or one list of them). */
+export interface SharedRegistry {
+  /** For calls that somebody waits for. */
+  readonly connection: RegistryConnection;
+  readonly keeper: LeaseKeeper;
+  /** Lets go; the last one closes the connections. */
+  release(): void;
+}
+
+export interface SharedRegistryRequest {
+  readonly urls: readonly string[];
+  readonly leaseToken: string;
+  readonly timeoutMs: number;
+}
+
+interface Entry {
+  readonly connection: RegistryConnection;
+  readonly background: RegistryConnection;
+  readonly keeper: LeaseKeeper;
+  users: number;
+}
+
+/** One batch of heartbeats a process is only possible where its clients share the keeper that sends it. */
+const entries = new Map<string, Entry>();
+
+export function acquireRegistry({ urls, leaseToken, timeoutMs }: SharedRegistryRequest): SharedRegistry {
+  const key = JSON.stringify([urls, leaseToken, timeoutMs]);
+  const entry = entries.get(key) ?? createEntry({ urls, leaseToken, timeoutMs });
+  entries.set(key, entry);
+  entry.users += 1;
+  let isReleased = false;
+  return {
+    connection: entry.connection,
+    keeper: entry.keeper,
+    release: () => {
+      if (isReleased) return;
+      isReleased = true;
+      entry.users -= 1;
+      if (entry.users > 0) return;
+      entries.delete(key);
+      entry.connection.close();
+      entry.background.close();
+    },
+  };
+}
+
+function createEntry({ urls, leaseToken, timeoutMs }: SharedRegistryRequest): Entry {
+  const background = new RegistryConnection({ urls, holdsProcess: false });
+  // Every lease names its namespace.
+  const api = new RegistryApi(background, { namespace: DEFAULT_NAMESPACE, timeoutMs });
+  return {
+    connection: new RegistryConnection({ urls, holdsProcess: true }),
+    background,
+    keeper: new LeaseKeeper({ api, leaseToken, clock: systemClock, random: Math.random }),
+    users: 0,
+  };
+}
