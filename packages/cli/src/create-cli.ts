@@ -1,9 +1,14 @@
 import { createRequire } from 'node:module';
 import yargs, { type Argv } from 'yargs';
 import { CommandError } from './command-error.js';
+import { deregisterCommand } from './commands/deregister.js';
 import { discoverCommand } from './commands/discover.js';
+import { heartbeatCommand } from './commands/heartbeat.js';
 import { listCommand } from './commands/list.js';
+import { registerCommand } from './commands/register.js';
 import { registryCommand } from './commands/registry.js';
+import { runCommand } from './commands/run.js';
+import { statusCommand } from './commands/status.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { withGlobalOptions, type GlobalArguments } from './global-options.js';
 import type { Output } from './output.js';
@@ -12,19 +17,33 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 
 const MAX_HELP_WIDTH = 100;
 
-/** The whole command line. Parsing throws a CommandError for wrong usage. */
-export function createCli(args: readonly string[], output: Output): Argv<GlobalArguments> {
+/**
+ * The whole command line. Parsing throws a CommandError for wrong usage; a verb that exits otherwise than by 0 without
+ * a word sets the exit code.
+ */
+export function createCli(
+  args: readonly string[],
+  output: Output,
+  exit: { code: number },
+): Argv<GlobalArguments> {
   return withGlobalOptions(yargs(args))
     .scriptName('membrane')
-    .usage('$0 <command>\n\nFinds and runs membranes: named processes that form a tree.')
-    .command(listCommand(output))
+    .usage(
+      '$0 <command>\n\nMembranes are named processes that form a tree: registers them, finds them, keeps them alive.',
+    )
+    .command(runCommand(output, exit))
+    .command(registerCommand(output))
+    .command(deregisterCommand(output))
+    .command(heartbeatCommand(output))
+    .command(statusCommand(output))
     .command(discoverCommand(output))
+    .command(listCommand(output))
     .command(registryCommand(output))
     .completion('completion', 'print a completion script for bash or zsh')
     .demandCommand(1, 'which command?')
     .version(version)
-    .parserConfiguration({ 'camel-case-expansion': false })
-    .check(refuseRepetition)
+    .parserConfiguration({ 'camel-case-expansion': false, 'populate--': true })
+    .check(refuseExcess)
     .strict()
     .exitProcess(false)
     .wrap(Math.min(process.stdout.columns || MAX_HELP_WIDTH, MAX_HELP_WIDTH))
@@ -36,12 +55,16 @@ export function createCli(args: readonly string[], output: Output): Argv<GlobalA
     });
 }
 
-/** Flags that may be given several times. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', 'meta']);
+/** Flags that may be given several times, and what is no flag. */
+const REPEATABLE: ReadonlySet<string> = new Set(['_', '--', 'meta']);
 
-/** Which of two values counts would be a guess. */
-function refuseRepetition(args: Readonly<Record<string, unknown>>): true {
+/** Which of two values counts would be a guess, and only `run` has a use for what follows `--`. */
+function refuseExcess(args: Readonly<Record<string, unknown>>): true {
   const repeated = Object.keys(args).find((name) => Array.isArray(args[name]) && !REPEATABLE.has(name));
   if (repeated !== undefined) throw new CommandError(`--${repeated} must be given once`, EXIT_CODES.usage);
+  const [verb] = args['_'] as readonly unknown[];
+  if (args['--'] !== undefined && verb !== 'run') {
+    throw new CommandError('nothing may follow --, except after `membrane run`', EXIT_CODES.usage);
+  }
   return true;
 }

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { RegistryApi } from '@membrane/client';
+import type { NamespaceClient, NamespaceClientOptions } from '@membrane/client';
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 
@@ -7,6 +7,7 @@ export interface GlobalArguments {
   json: boolean;
   'registry-url': string | undefined;
   namespace: string | undefined;
+  id: string | undefined;
   timeout: string | undefined;
 }
 
@@ -26,6 +27,12 @@ export function withGlobalOptions<T>(parser: Argv<T>): Argv<T & GlobalArguments>
       description: 'which namespace (MEMBRANE_NAMESPACE) [default]',
       global: true,
     },
+    id: {
+      type: 'string',
+      requiresArg: true,
+      description: 'who you are (MEMBRANE_ID)',
+      global: true,
+    },
     timeout: {
       type: 'string',
       requiresArg: true,
@@ -35,20 +42,60 @@ export function withGlobalOptions<T>(parser: Argv<T>): Argv<T & GlobalArguments>
   }) as Argv<T & GlobalArguments>;
 }
 
-/** The registry that the flags, the environment and the defaults name. */
-export async function openRegistryApi(args: GlobalArguments): Promise<RegistryApi> {
-  const { parseDurationMs } = await import('@membrane/protocol');
-  const timeoutMs = args.timeout === undefined ? undefined : parseDurationMs(args.timeout);
-  if (args.timeout !== undefined && (timeoutMs === undefined || timeoutMs === 0)) {
-    throw new CommandError(
-      `--timeout must be a duration as "500ms" or "5s"; got "${args.timeout}"`,
-      EXIT_CODES.usage,
-    );
+/** What the flag is called that gives an option of the client. */
+const FLAGS: Readonly<Record<string, string>> = {
+  id: '--id',
+  registryUrl: '--registry-url',
+  namespace: '--namespace',
+  instanceId: '--instance',
+  parent: 'the parent',
+  metadata: '--meta',
+};
+
+/**
+ * The client that the flags, the environment, the config file and the defaults describe.
+ * @throws CommandError for a flag that cannot be used; MembraneError for what stands elsewhere.
+ */
+export async function openClient(
+  args: GlobalArguments,
+  options: NamespaceClientOptions & { id?: string | undefined } = {},
+): Promise<NamespaceClient> {
+  const { id = args.id, ...rest } = options;
+  const { createNamespaceClient } = await import('@membrane/client');
+  const given = {
+    registryUrl: args['registry-url'],
+    namespace: args.namespace,
+    timeoutMs: await readDuration('timeout', args.timeout),
+    // A command asks once: what it prints is what there is now.
+    cache: false as const,
+    ...rest,
+  };
+  try {
+    return createNamespaceClient(id, given);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const [option = '', ...words] = error.message.split(' ');
+    const flag = FLAGS[option];
+    if (flag === undefined) throw error;
+    throw new CommandError([flag, ...words].join(' '), EXIT_CODES.usage, { cause: error });
   }
-  const { RegistryApi } = await import('@membrane/client');
-  return new RegistryApi({
-    ...(args['registry-url'] === undefined ? {} : { registryUrl: args['registry-url'] }),
-    ...(args.namespace === undefined ? {} : { namespace: args.namespace }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  });
+}
+
+/** Milliseconds of a flag; undefined where it was not given. */
+export async function readDuration(flag: string, text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined;
+  const { parseDurationMs } = await import('@membrane/protocol');
+  const ms = parseDurationMs(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new CommandError(`--${flag} must be a duration as "500ms" or "5s"; got "${text}"`, EXIT_CODES.usage);
+}
+
+/** Whom the command is about, where that cannot be guessed. */
+export function assertNamed(client: NamespaceClient): void {
+  const isNamed = client.options.settings.some(({ name, source }) => name === 'id' && source !== 'default');
+  if (isNamed) return;
+  throw new CommandError(
+    'which membrane? name it by --id, by MEMBRANE_ID, or as membraneId in a config file',
+    EXIT_CODES.usage,
+  );
 }

@@ -10,9 +10,10 @@ export async function main(args: readonly string[]): Promise<number> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? EXIT_CODES.done : EXIT_CODES.failed);
   });
+  const exit = { code: EXIT_CODES.done as number };
   try {
-    await createCli(args, output).parseAsync();
-    return EXIT_CODES.done;
+    await createCli(args, output, exit).parseAsync();
+    return exit.code;
   } catch (error) {
     const { message, exitCode } = describeFailure(error);
     output.say(`membrane: ${message}`);

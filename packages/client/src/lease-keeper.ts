@@ -7,6 +7,7 @@ import {
   type CamelCased,
   type RegistrationAnswer,
 } from '@membrane/protocol';
+import { waitWithSignal } from './abort.js';
 import { backoffMs, MAX_REGISTRATION_SPREAD_MS } from './backoff.js';
 import type { Tell } from './client-events.js';
 import type { Clock, Timer } from './clock.js';
@@ -86,7 +87,7 @@ export class LeaseKeeper {
     }
     const kept = new KeptLease(request, tell, holdsProcess, this.#parts.clock);
     this.#kept.set(kept.key, kept);
-    this.#changeHold(kept, 1);
+    if (holdsProcess) this.#changeHold(1);
     const before = known?.underWay ?? Promise.resolve();
     const settled = before.then(() =>
       isPatient ? this.#registerPatiently(kept, signal) : this.#registerOnce(kept, signal),
@@ -95,10 +96,16 @@ export class LeaseKeeper {
   }
 
   /** Stops keeping. The lease lapses, unless it is deregistered. */
-  async release(kept: KeptLease): Promise<void> {
+  async release(kept: KeptLease, signal?: AbortSignal): Promise<void> {
     this.#callOff(kept);
-    // A registration on its way would come after whatever is sent now.
-    await kept.underWay;
+    if (kept.underWay === undefined) return;
+    // A registration on its way would come after whatever is sent now. Its socket does not hold the process.
+    this.#changeHold(1);
+    try {
+      await waitWithSignal(kept.underWay, signal);
+    } finally {
+      this.#changeHold(-1);
+    }
   }
 
   /** Renews one lease now. What the registry says of it counts as in any renewal, and is thrown. */
@@ -251,7 +258,7 @@ export class LeaseKeeper {
     kept.state = 'ended';
     this.#registrations.remove(kept);
     this.#kept.delete(kept.key);
-    this.#changeHold(kept, -1);
+    if (kept.holdsProcess) this.#changeHold(-1);
     this.#arm();
   }
 
@@ -356,8 +363,7 @@ export class LeaseKeeper {
   }
 
   /** One handle for the whole keeper stands for all leases that keep the process alive: no timer or socket does. */
-  #changeHold(kept: KeptLease, by: 1 | -1): void {
-    if (!kept.holdsProcess) return;
+  #changeHold(by: 1 | -1): void {
     this.#holding += by;
     if (this.#holding > 0) {
       this.#hold ??= setInterval(() => undefined, MAX_TIMER_MS);

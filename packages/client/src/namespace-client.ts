@@ -216,6 +216,23 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     };
   }
 
+  /**
+   * Variables for a child process that belongs to this membrane: its clients find the same registry, and do not
+   * register the same name by `autoRegister()`.
+   */
+  childEnvironment(): Record<string, string> {
+    const { id, namespace, instanceId, parent, communicationMode, registryUrls } = this.options;
+    return {
+      MEMBRANE_ID: id,
+      MEMBRANE_NAMESPACE: namespace,
+      MEMBRANE_INSTANCE_ID: instanceId,
+      MEMBRANE_PARENT: parent ?? '',
+      MEMBRANE_COMMUNICATION_MODE: communicationMode,
+      MEMBRANE_REGISTRY_URL: registryUrls.join(','),
+      [REGISTERED_VARIABLE]: this.#name,
+    };
+  }
+
   /** Leaves, and lets go of the connections. Idempotent; it never rejects, for a lease that is not ended lapses. */
   close(options: CloseOptions = {}): Promise<void> {
     this.#closing ??= this.#close(options);

@@ -62,6 +62,7 @@ export type SettingName =
   | 'id'
   | 'registryUrl'
   | 'namespace'
+  | 'instanceId'
   | 'parent'
   | 'communicationMode'
   | 'sharedRoot'
@@ -78,6 +79,7 @@ export const SETTING_PLACES: Readonly<Record<SettingName, SettingPlaces>> = Obje
   id: { variable: 'MEMBRANE_ID', key: 'membraneId' },
   registryUrl: { variable: 'MEMBRANE_REGISTRY_URL', key: 'registryUrl' },
   namespace: { variable: 'MEMBRANE_NAMESPACE', key: 'namespaceId' },
+  instanceId: { variable: 'MEMBRANE_INSTANCE_ID' },
   parent: { variable: 'MEMBRANE_PARENT', key: 'parentMembrane' },
   communicationMode: { variable: 'MEMBRANE_COMMUNICATION_MODE', key: 'communicationMode' },
   sharedRoot: { variable: 'MEMBRANE_SHARED_ROOT' },
@@ -171,6 +173,7 @@ export function parseClientOptions(
     id: resolve('id', id, defaultId(), checkWith(membraneIdSchema)),
     registryUrls: resolve('registryUrl', url, defaults.registryUrl, checkUrls).split(','),
     namespace: resolve('namespace', given.namespace, defaults.namespace, checkWith(namespaceSchema)),
+    instanceId: resolve('instanceId', given.instanceId, defaults.instanceId, checkWith(instanceIdSchema)),
     parent: resolve('parent', given.parent, defaults.parent, checkParent),
     communicationMode: resolve(
       'communicationMode',
@@ -188,7 +191,6 @@ export function parseClientOptions(
     ...sourced,
     autoRegister: isEnabled && autoRegister,
     metadata: fromCode('metadata', given.metadata ?? {}, checkWith(metadataSchema)),
-    instanceId: fromCode('instanceId', given.instanceId ?? defaults.instanceId, checkWith(instanceIdSchema)),
     heartbeatIntervalMs: fromCode(
       'heartbeatIntervalMs',
       given.heartbeatIntervalMs ?? defaults.heartbeatIntervalMs,

@@ -1,5 +1,4 @@
 import { isMembraneError, MembraneError, type CommunicationMode, type JsonObject } from '@membrane/protocol';
-import { waitWithSignal } from './abort.js';
 import type { Lease, Tell } from './client-events.js';
 import { resolveEndpoint } from './endpoint.js';
 import type { KeptLease, LeaseRequest } from './kept-lease.js';
@@ -167,7 +166,7 @@ export class OwnRegistration {
   async #release(signal: AbortSignal | undefined): Promise<void> {
     const kept = this.#kept;
     this.#kept = undefined;
-    if (kept !== undefined) await waitWithSignal(this.#parts.keeper.release(kept), signal);
+    if (kept !== undefined) await this.#parts.keeper.release(kept, signal);
   }
 
   async #describe(options: RegisterOptions): Promise<LeaseRequest> {

@@ -2,36 +2,37 @@ import type { CommandModule } from 'yargs';
 import type { Membrane } from '@membrane/client';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
-import { openRegistryApi, type GlobalArguments } from '../global-options.js';
+import { openClient, type GlobalArguments } from '../global-options.js';
 import { colorStatus, formatAge, toPrintable, type Output } from '../output.js';
 
 interface DiscoverArguments extends GlobalArguments {
-  id: string;
+  name: string;
 }
 
 export function discoverCommand(output: Output): CommandModule<GlobalArguments, DiscoverArguments> {
   return {
-    command: 'discover <id>',
+    command: 'discover <name>',
     describe: 'find a membrane by its id',
     builder: (parser) =>
       parser
-        .positional('id', { type: 'string', demandOption: true, description: 'whom to find' })
+        .positional('name', { type: 'string', demandOption: true, description: 'whom to find' })
         .example('$0 discover oven', 'where "oven" is and how it is')
         .example('$0 discover oven --json | jq -r .endpoint', 'its address alone'),
     handler: async (args) => {
-      const api = await openRegistryApi(args);
+      const client = await openClient(args);
       try {
-        const found = await api.discover(args.id);
+        const found = await client.discover(args.name);
         if (found === undefined) {
-          const where = `namespace "${api.options.namespace}" of ${api.options.registryUrl}`;
+          const where = `namespace "${client.options.namespace}" of ${client.registry.url}`;
           throw new CommandError(
-            `no membrane "${toPrintable(args.id)}" in ${where}; \`membrane list\` shows who is there`,
+            `no membrane "${toPrintable(args.name)}" in ${where}; \`membrane list\` shows who is there`,
             EXIT_CODES.notFound,
           );
         }
         if (args.json) {
           const { toWire } = await import('@membrane/protocol');
-          output.data(JSON.stringify(toWire<unknown>(found)));
+          const { isStale, ...record } = found;
+          output.data(JSON.stringify(toWire<unknown>(record)));
           return;
         }
         for (const [index, instance] of found.instances.entries()) {
@@ -39,7 +40,7 @@ export function discoverCommand(output: Output): CommandModule<GlobalArguments, 
           printInstance(instance, output);
         }
       } finally {
-        api.close();
+        await client.close();
       }
     },
   };

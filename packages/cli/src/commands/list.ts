@@ -1,11 +1,10 @@
 import type { CommandModule } from 'yargs';
 import type { ListFilter, Membrane } from '@membrane/client';
-import { CommandError } from '../command-error.js';
-import { EXIT_CODES } from '../exit-codes.js';
-import { openRegistryApi, type GlobalArguments } from '../global-options.js';
+import { openClient, type GlobalArguments } from '../global-options.js';
 import { colorStatus, formatAge, toPrintable, type Output } from '../output.js';
+import { parsePairs } from '../pairs.js';
+import { MODES } from '../registration-options.js';
 
-const MODES = ['shared-volume', 'network', 'ipc'] as const;
 const STATUSES = ['active', 'unhealthy', 'draining'] as const;
 
 interface ListArguments extends GlobalArguments {
@@ -37,12 +36,12 @@ export function listCommand(output: Output): CommandModule<GlobalArguments, List
         .example('$0 list --parent house', 'the children of house')
         .example('$0 list --meta zone=a --json', 'as JSON, those with {"zone":"a"}'),
     handler: async (args) => {
-      const api = await openRegistryApi(args);
+      const client = await openClient(args);
       try {
-        const membranes = await api.listMembranes(toFilter(args));
+        const membranes = await client.listMembranes(toFilter(args));
         await printMembranes(membranes, args.json, output);
       } finally {
-        api.close();
+        await client.close();
       }
     },
   };
@@ -56,23 +55,6 @@ function toFilter({ parent, roots, mode, status, meta }: ListArguments): ListFil
     ...(status === undefined ? {} : { status }),
     ...(meta === undefined ? {} : { metadata: parsePairs(meta) }),
   };
-}
-
-function parsePairs(texts: readonly string[]): Record<string, string> {
-  const pairs = new Map<string, string>();
-  for (const [key, value] of texts.map(parsePair)) {
-    if (pairs.has(key)) throw new CommandError(`--meta ${key} must be given once`, EXIT_CODES.usage);
-    pairs.set(key, value);
-  }
-  return Object.fromEntries(pairs);
-}
-
-function parsePair(text: string): [string, string] {
-  const separator = text.indexOf('=');
-  if (separator < 1) {
-    throw new CommandError(`--meta must be KEY=VALUE; got "${text}"`, EXIT_CODES.usage);
-  }
-  return [text.slice(0, separator), text.slice(separator + 1)];
 }
 
 async function printMembranes(membranes: readonly Membrane[], json: boolean, output: Output): Promise<void> {

@@ -28,6 +28,7 @@ async function buildStart(parser: Argv<GlobalArguments>): Promise<Argv<{ detach:
     })
     .hide('registry-url')
     .hide('namespace')
+    .hide('id')
     .hide('timeout')
     .example('$0 registry start', 'on http://127.0.0.1:8765, until Ctrl-C')
     .example('$0 registry start --port 0 --data :memory:', 'on a free port, keeping nothing')

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs';
-import { openRegistryApi, type GlobalArguments } from '../global-options.js';
+import { openClient, type GlobalArguments } from '../global-options.js';
 import { formatAge, toPrintable, type Output } from '../output.js';
 
 export function registryStatusCommand(output: Output): CommandModule<GlobalArguments, GlobalArguments> {
@@ -8,9 +8,9 @@ export function registryStatusCommand(output: Output): CommandModule<GlobalArgum
     describe: 'what a registry is and holds',
     builder: (parser) => parser.example('$0 registry status', 'of the registry on this machine'),
     handler: async (args) => {
-      const api = await openRegistryApi(args);
+      const client = await openClient(args);
       try {
-        const status = await api.status();
+        const status = await client.registry.status();
         if (args.json) {
           const { toWire } = await import('@membrane/protocol');
           output.data(JSON.stringify(toWire<unknown>(status)));
@@ -20,7 +20,7 @@ export function registryStatusCommand(output: Output): CommandModule<GlobalArgum
         const place = store.location === null ? '' : ` at ${toPrintable(store.location)}`;
         const lines: [string, string][] = [
           ['registry', `${toPrintable(status.registryId)} (version ${status.version})`],
-          ['url', api.options.registryUrl],
+          ['url', client.registry.url],
           ['up', formatAge(status.uptime)],
           [
             'membranes',
@@ -35,7 +35,7 @@ export function registryStatusCommand(output: Output): CommandModule<GlobalArgum
         ];
         for (const [name, value] of lines) output.data(`${`${name}:`.padEnd(12)}${value}`);
       } finally {
-        api.close();
+        await client.close();
       }
     },
   };

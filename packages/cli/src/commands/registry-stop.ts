@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
-import { openRegistryApi, type GlobalArguments } from '../global-options.js';
+import { openClient, type GlobalArguments } from '../global-options.js';
 import { loadRegistry } from '../load-registry.js';
 import type { Output } from '../output.js';
 
@@ -30,6 +30,7 @@ export function registryStopCommand(output: Output): CommandModule<GlobalArgumen
         })
         .hide('registry-url')
         .hide('namespace')
+        .hide('id')
         .example('$0 registry stop', 'the one that `membrane registry start --detach` started'),
     handler: async (args) => {
       const { DEFAULT_REGISTRY_OPTIONS, readHolder } = await loadRegistry();
@@ -68,9 +69,9 @@ async function makeSure(
   if (holder.url === null) {
     throw new CommandError(`${said}, but not yet where; try again, or stop it by its pid`, EXIT_CODES.failed);
   }
-  const api = await openRegistryApi({ ...args, 'registry-url': holder.url });
+  const client = await openClient({ ...args, 'registry-url': holder.url });
   try {
-    const { store } = await api.status();
+    const { store } = await client.registry.status();
     if (store.location !== null && dirname(store.location) === data) return;
   } catch (cause) {
     throw new CommandError(
@@ -79,7 +80,7 @@ async function makeSure(
       { cause },
     );
   } finally {
-    api.close();
+    await client.close();
   }
   throw new CommandError(
     `${said}, but the registry at ${holder.url} has its data elsewhere`,

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { CommandModule } from 'yargs';
+import type { Lease, NamespaceClient } from '@membrane/client';
+import { CommandError } from '../command-error.js';
+import { EXIT_CODES, exitCodeOf } from '../exit-codes.js';
+import { assertNamed, openClient, type GlobalArguments } from '../global-options.js';
+import { LeaseFile } from '../lease-file.js';
+import { describeLease, formatMs, sayWhatHappens } from '../lease-words.js';
+import { formatAge, toPrintable, type Output } from '../output.js';
+import {
+  toClientOptions,
+  toRegisterOptions,
+  withRegistrationOptions,
+  type RegistrationArguments,
+} from '../registration-options.js';
+
+interface RegisterArguments extends RegistrationArguments {
+  'keep-alive': boolean;
+  replace: boolean;
+}
+
+export function registerCommand(output: Output): CommandModule<GlobalArguments, RegisterArguments> {
+  return {
+    command: 'register [parent]',
+    describe: 'register a membrane',
+    builder: (parser) =>
+      withRegistrationOptions(parser)
+        .options({
+          'keep-alive': {
+            type: 'boolean',
+            default: false,
+            description: 'stay, and renew the lease, until Ctrl-C',
+          },
+          replace: {
+            type: 'boolean',
+            default: false,
+            description: 'take the name from the process that has it',
+          },
+        })
+        .example('$0 register house --id oven --endpoint http://10.0.0.7:8080', 'oven, below house, once')
+        .example('$0 register --id oven --keep-alive', 'until Ctrl-C'),
+    handler: async (args) => {
+      await (args['keep-alive'] ? registerAndStay(args, output) : registerOnce(args, output));
+    },
+  };
+}
+
+async function registerOnce(args: RegisterArguments, output: Output): Promise<void> {
+  const options = await toClientOptions(args);
+  const asker = await openClient(args, options);
+  const file = new LeaseFile(asker);
+  let leaseToken: string;
+  try {
+    assertNamed(asker);
+    const kept = await file.read();
+    const isOurs = kept !== undefined && (await isHeldBy(kept, args));
+    if (!isOurs && !args.replace) await refuseIfHeld(asker);
+    leaseToken = isOurs ? kept : randomBytes(16).toString('hex');
+  } finally {
+    await asker.close();
+  }
+  const client = await openClient(args, { ...options, leaseToken });
+  try {
+    // Before the registry has it, or nobody could renew what is registered.
+    await file.write(leaseToken);
+    const lease = await client.register(toRegisterOptions(args)).catch(async (error: unknown) => {
+      await file.remove();
+      throw error;
+    });
+    await printLease(lease, args.json, output);
+    output.say(
+      `it lapses in ${formatMs(lease.expiresAfterMs)} unless it is renewed by \`membrane heartbeat --id ${lease.id}\`;` +
+        ' `membrane register --keep-alive` and `membrane run -- CMD` renew it by themselves',
+    );
+  } finally {
+    await client.close({ deregister: false });
+  }
+}
+
+async function registerAndStay(args: RegisterArguments, output: Output): Promise<void> {
+  const client = await openClient(args, await toClientOptions(args));
+  const ended = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      ended.abort();
+    });
+  }
+  let refusal: CommandError | undefined;
+  for (const event of ['superseded', 'removed'] as const) {
+    client.on(event, ({ code, message }) => {
+      refusal = new CommandError(message, exitCodeOf(code));
+      ended.abort();
+    });
+  }
+  try {
+    if (!args.replace) await refuseIfHeld(client);
+    const lease = await client.register(toRegisterOptions(args));
+    sayWhatHappens(client, output);
+    await printLease(lease, args.json, output);
+    output.say('it is renewed until Ctrl-C');
+    if (!ended.signal.aborted) await once(ended.signal, 'abort');
+  } finally {
+    await client.close();
+  }
+  if (refusal !== undefined) throw refusal;
+  output.say(`"${client.id}" has left`);
+}
+
+/** True where the live registration was made with this token. */
+async function isHeldBy(leaseToken: string, args: RegisterArguments): Promise<boolean> {
+  const client = await openClient(args, { instanceId: args.instance, leaseToken });
+  try {
+    await client.heartbeat();
+    return true;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'not_registered' || code === 'superseded' || code === 'removed') return false;
+    throw error;
+  } finally {
+    await client.close({ deregister: false });
+  }
+}
+
+async function refuseIfHeld(client: NamespaceClient): Promise<void> {
+  const { id, instanceId } = client.options;
+  const found = await client.discover(id);
+  const live = found?.instances.find((instance) => instance.instanceId === instanceId);
+  if (live === undefined) return;
+  const age = formatAge(Date.now() / 1_000 - live.lastHeartbeat);
+  throw new CommandError(
+    `"${id}" is registered already, at ${toPrintable(live.endpoint)}, heard of ${age} ago; --replace takes the name from it`,
+    EXIT_CODES.refused,
+  );
+}
+
+async function printLease(lease: Lease, json: boolean, output: Output): Promise<void> {
+  if (!json) {
+    output.data(`registered ${describeLease(lease)}`);
+    return;
+  }
+  const { toWire } = await import('@membrane/protocol');
+  output.data(JSON.stringify(toWire<unknown>(lease)));
+}

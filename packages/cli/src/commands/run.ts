@@ -1,0 +1,140 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import type { CommandModule } from 'yargs';
+import type { NamespaceClient } from '@membrane/client';
+import { CommandError } from '../command-error.js';
+import { EXIT_CODES } from '../exit-codes.js';
+import { openClient, type GlobalArguments } from '../global-options.js';
+import { sayWhatHappens } from '../lease-words.js';
+import type { Output } from '../output.js';
+import {
+  toClientOptions,
+  toRegisterOptions,
+  withRegistrationOptions,
+  type RegistrationArguments,
+} from '../registration-options.js';
+
+/** How long the end of the command waits for the registry to hear of it. */
+const FAREWELL_TIMEOUT_MS = 2_000;
+
+/** As shells have it: what a signal ended, what cannot be run, what is not there. */
+const SIGNAL_EXIT_BASE = 128;
+const CANNOT_RUN_EXIT = 126;
+const NO_COMMAND_EXIT = 127;
+
+const FORWARDED_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** A terminal sends these to the whole foreground process group: the command has them already. */
+const TERMINAL_SIGNALS: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT']);
+
+interface RunArguments extends RegistrationArguments {
+  require: boolean;
+  '--'?: string[];
+}
+
+export function runCommand(
+  output: Output,
+  exit: { code: number },
+): CommandModule<GlobalArguments, RunArguments> {
+  return {
+    command: 'run [parent]',
+    describe: 'run a command as a membrane: -- CMD…',
+    builder: (parser) =>
+      withRegistrationOptions(parser)
+        .usage(
+          '$0 run [parent] -- CMD…\n\nRegisters, runs the command with MEMBRANE_ID and the like in its environment, renews the lease while it lives, leaves, and exits as it did.',
+        )
+        .options({
+          require: {
+            type: 'boolean',
+            default: false,
+            description: 'start the command only when it is registered',
+          },
+        })
+        .example('$0 run house --id oven -- node oven.js', 'oven, below house, while it runs'),
+    handler: async (args) => {
+      const [command, ...commandArgs] = args['--'] ?? [];
+      if (command === undefined) {
+        throw new CommandError(
+          'which command? give it after --, as `membrane run -- node app.js`',
+          EXIT_CODES.usage,
+        );
+      }
+      const client = await openClient(args, await toClientOptions(args));
+      sayWhatHappens(client, output);
+      const end = new AbortController();
+      try {
+        const registered = client.register({ ...toRegisterOptions(args), retry: true, signal: end.signal });
+        // What it was refused for has been said.
+        registered.catch(() => undefined);
+        exit.code = args.require
+          ? await runWhenRegistered(registered, end, () => runToEnd(command, commandArgs, client))
+          : await runToEnd(command, commandArgs, client);
+      } finally {
+        end.abort();
+        await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
+      }
+    },
+  };
+}
+
+/** A signal ends the wait. */
+async function runWhenRegistered(
+  registered: Promise<unknown>,
+  end: AbortController,
+  run: () => Promise<number>,
+): Promise<number> {
+  let received: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    received = signal;
+    end.abort();
+  };
+  for (const signal of FORWARDED_SIGNALS) process.once(signal, onSignal);
+  try {
+    await registered;
+  } catch (error) {
+    if (received !== undefined) return SIGNAL_EXIT_BASE + constants.signals[received];
+    throw error;
+  } finally {
+    for (const signal of FORWARDED_SIGNALS) process.off(signal, onSignal);
+  }
+  return run();
+}
+
+/** Runs a command with the standard streams of this process, and resolves to the exit code for it. */
+function runToEnd(command: string, args: readonly string[], client: NamespaceClient): Promise<number> {
+  const child = spawn(command, args, {
+    stdio: 'inherit',
+    env: { ...process.env, ...client.childEnvironment() },
+  });
+  const stopForwarding = forwardSignals(child);
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => {
+      stopForwarding();
+      const code = 'code' in cause ? String(cause.code) : cause.message;
+      const isMissing = code === 'ENOENT';
+      reject(
+        new CommandError(
+          isMissing ? `there is no command "${command}"` : `"${command}" cannot be run (${code})`,
+          isMissing ? NO_COMMAND_EXIT : CANNOT_RUN_EXIT,
+          { cause },
+        ),
+      );
+    });
+    child.once('exit', (code, signal) => {
+      stopForwarding();
+      resolve(signal === null ? (code ?? EXIT_CODES.failed) : SIGNAL_EXIT_BASE + constants.signals[signal]);
+    });
+  });
+}
+
+function forwardSignals(child: ChildProcess): () => void {
+  const forward = (signal: NodeJS.Signals): void => {
+    if (process.stdin.isTTY && TERMINAL_SIGNALS.has(signal)) return;
+    child.kill(signal);
+  };
+  for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
+  return () => {
+    for (const signal of FORWARDED_SIGNALS) process.off(signal, forward);
+  };
+}
