@@ -1,5 +1,5 @@
-// What `npm start` shows: a registry, a small tree of membranes that find each other, one that falls silent, and a
-// restart that loses nothing. Then the registry stays up until Ctrl-C. With --once it ends after the story.
+// What `npm start` shows: a registry, a small tree of processes that find each other, one that falls silent, and a
+// registry that loses everything and gets it back. Then it stays up until Ctrl-C. With --once it ends after the story.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,12 +9,15 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
-import { RegistryApi } from '@membrane/client';
+import { createNamespaceClient } from '@membrane/client';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const membrane = join(here, '../../../packages/cli/bin/membrane.js');
 const endsAfterStory = process.argv.includes('--once');
-const data = mkdtempSync(join(tmpdir(), 'membrane-quickstart-'));
+const directory = mkdtempSync(join(tmpdir(), 'membrane-quickstart-'));
+const data = join(directory, 'registry');
+// The shared volume, where messages wait for their receivers, is a directory of this run too.
+const sharedRoot = join(directory, 'shared');
 
 /** Longest wait for anything that is to happen. */
 const PATIENCE_MS = 20_000;
@@ -36,20 +39,29 @@ function keep(child) {
   return child;
 }
 
+const environment = () => ({
+  ...process.env,
+  MEMBRANE_REGISTRY_URL: url,
+  MEMBRANE_SHARED_ROOT: sharedRoot,
+  XDG_STATE_HOME: directory,
+});
+
 /**
  * Shows a command and what it prints, as its user sees it: a table on a terminal.
  * @param {string[]} args
  */
 async function show(...args) {
-  console.log(`$ membrane ${args.join(' ')}`);
+  // As its user types it: the path of this very command is `membrane`.
+  const typed = args.join(' ').replace(`${process.execPath} ${membrane}`, 'membrane');
+  console.log(`$ membrane ${typed}`);
   const command = keep(
     spawn(process.execPath, [membrane, ...args], {
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, MEMBRANE_REGISTRY_URL: url },
+      env: environment(),
     }),
   );
   const [code] = await once(command, 'exit');
-  if (code !== 0) throw new Error(`membrane ${args.join(' ')} exited by ${code}`);
+  if (code !== 0) throw new Error(`membrane ${typed} exited by ${code}`);
 }
 
 /** @param {string} port */
@@ -78,8 +90,8 @@ async function startRegistry(port) {
  * @param {string} [parent]
  */
 async function startMember(id, parent) {
-  const args = parent === undefined ? [url, id] : [url, id, parent];
-  const member = keep(fork(join(here, 'member.mjs'), args));
+  const args = parent === undefined ? [id] : [id, parent];
+  const member = keep(fork(join(here, 'member.mjs'), args, { env: environment() }));
   await new Promise((resolve, reject) => {
     member.once('message', resolve);
     member.once('exit', () => reject(new Error(`${id} could not register`)));
@@ -111,7 +123,7 @@ async function end(exitCode = 0) {
   if (ending) return;
   ending = true;
   await Promise.all([...children].map(stop));
-  rmSync(data, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
   process.exit(exitCode);
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void end());
@@ -122,9 +134,9 @@ try {
   let registry;
   ({ registry, url } = await startRegistry('0'));
   console.log(`It serves ${url}`);
-  const api = new RegistryApi({ registryUrl: url });
+  const client = createNamespaceClient('visitor', { registryUrl: url, cache: false });
 
-  say('Four processes register over HTTP: a house, a kitchen in it, an oven and a lamp in the kitchen.');
+  say('Four processes register by the SDK: a house, a kitchen in it, an oven and a lamp in the kitchen.');
   await startMember('house');
   await startMember('kitchen', 'house');
   await startMember('oven', 'kitchen');
@@ -134,19 +146,35 @@ try {
   say('Anybody finds the oven by its name.');
   await show('discover', 'oven');
 
+  say('Any program becomes a membrane for as long as it runs.');
+  await show(
+    'run',
+    'kitchen',
+    '--id',
+    'radio',
+    '--',
+    process.execPath,
+    membrane,
+    'list',
+    '--parent',
+    'kitchen',
+  );
+
   say(
     'The lamp is killed. It promised a heartbeat every 0.5 s: after two of them missed it is unhealthy ...',
   );
   lamp.kill('SIGKILL');
-  await until('the lamp is unhealthy', async () => (await api.discover('lamp'))?.status === 'unhealthy');
+  await until('the lamp is unhealthy', async () => (await client.discover('lamp'))?.status === 'unhealthy');
   await show('list', '--parent', 'kitchen');
   say('... and after five it is gone.');
-  await until('the lamp is gone', async () => (await api.discover('lamp')) === undefined);
+  await until('the lamp is gone', async () => (await client.discover('lamp')) === undefined);
   await show('list', '--parent', 'kitchen');
 
-  say('The registry stops, and starts again on the same data: everything is still there.');
+  say('The registry stops, and starts again without its data: everybody registers again by themselves.');
   await stop(registry);
+  rmSync(data, { recursive: true });
   ({ registry } = await startRegistry(new URL(url).port));
+  await until('all are back', async () => (await client.listMembranes()).length === 3);
   await show('list');
 
   if (endsAfterStory) {

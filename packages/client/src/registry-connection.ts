@@ -171,10 +171,13 @@ function isBrokenConnection(cause: unknown): boolean {
 function letProcessEnd(agent: HttpAgent | HttpsAgent): void {
   const open = agent as unknown as {
     createConnection: (...args: unknown[]) => Socket;
-    reuseSocket: (socket: Socket) => void;
+    reuseSocket: (socket: Socket, request: unknown) => void;
   };
   const createConnection = open.createConnection.bind(agent);
+  const reuseSocket = open.reuseSocket.bind(agent);
   open.createConnection = (...args) => createConnection(...args).unref();
-  // The default takes hold of the process again.
-  open.reuseSocket = () => undefined;
+  open.reuseSocket = (socket, request) => {
+    reuseSocket(socket, request);
+    socket.unref();
+  };
 }
