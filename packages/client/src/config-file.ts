@@ -3,9 +3,6 @@ import { dirname, join } from 'node:path';
 import { MembraneError } from '@membrane/protocol';
 import stripJsonComments from 'strip-json-comments';
 
-/** The file of older installations, looked at last. */
-export const OLDER_CONFIG_FILE = '/opt/membrane/config/membrane.json';
-
 /** Looked for in the working directory and every directory above it, in this order. */
 const FILE_NAMES = [
   join('.devcontainer', 'devcontainer.json'),
@@ -48,13 +45,15 @@ export interface ConfigFileSearch {
   /** A file named by the user: it must be there, and no other is looked for. */
   readonly file: string | undefined;
   readonly workingDirectory: string;
+  /** Read where none is found upward. */
+  readonly lastResort: string;
 }
 
 /**
  * What the first config file found says. A `devcontainer.json` without a membrane feature is passed over.
  * @throws MembraneError `invalid_request` that names a file which cannot be read or is no JSON.
  */
-export function readConfigFile({ file, workingDirectory }: ConfigFileSearch): ConfigValues {
+export function readConfigFile({ file, workingDirectory, lastResort }: ConfigFileSearch): ConfigValues {
   if (file !== undefined) {
     const values = readFile(file);
     if (values === undefined) throw unusable(file, 'has no membrane feature');
@@ -68,7 +67,7 @@ export function readConfigFile({ file, workingDirectory }: ConfigFileSearch): Co
     }
     if (dirname(directory) === directory) break;
   }
-  return (existsSync(OLDER_CONFIG_FILE) ? readFile(OLDER_CONFIG_FILE) : undefined) ?? {};
+  return (existsSync(lastResort) ? readFile(lastResort) : undefined) ?? {};
 }
 
 /** Undefined where it is a devcontainer.json that says nothing of membranes. */
@@ -94,8 +93,8 @@ function parse(path: string): Record<string, unknown> {
     const text = readFileSync(path, 'utf8').replace(/^\u{feff}/u, '');
     content = JSON.parse(stripJsonComments(text, { trailingCommas: true }));
   } catch (cause) {
-    const isSyntax = cause instanceof SyntaxError;
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const { name, message } = cause as Error;
+    const isSyntax = name === 'SyntaxError';
     throw unusable(
       path,
       isSyntax ? `is not JSON with comments: ${message}` : `cannot be read: ${message}`,

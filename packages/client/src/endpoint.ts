@@ -42,10 +42,9 @@ export async function resolveEndpoint(request: EndpointRequest): Promise<Resolve
   try {
     await mkdir(inbox, { recursive: true });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MembraneError(
       'invalid_request',
-      `the inbox ${inbox} cannot be made (${reason}); name another directory by sharedRoot or MEMBRANE_SHARED_ROOT`,
+      `the inbox ${inbox} cannot be made (${(cause as Error).message}); name another directory by sharedRoot or MEMBRANE_SHARED_ROOT`,
       { cause },
     );
   }

@@ -90,6 +90,9 @@ export const SETTING_PLACES: Readonly<Record<SettingName, SettingPlaces>> = Obje
 /** Names the config file, in place of looking for one. */
 const CONFIG_VARIABLE = 'MEMBRANE_CONFIG';
 
+/** The file of older installations, looked at last. */
+const OLDER_CONFIG_FILE = '/opt/membrane/config/membrane.json';
+
 export const DEFAULT_CLIENT_OPTIONS = Object.freeze({
   registryUrl: 'http://127.0.0.1:8765',
   namespace: DEFAULT_NAMESPACE,
@@ -136,6 +139,7 @@ export interface ClientOptions {
 export interface ClientSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
+  readonly olderConfigFile: string;
 }
 
 /**
@@ -147,12 +151,14 @@ export interface ClientSurroundings {
 export function parseClientOptions(
   id: string | undefined,
   given: NamespaceClientOptions = {},
-  { environment, workingDirectory }: ClientSurroundings = {
+  { environment, workingDirectory, olderConfigFile }: ClientSurroundings = {
     environment: process.env,
     workingDirectory: process.cwd(),
+    olderConfigFile: OLDER_CONFIG_FILE,
   },
 ): ClientOptions {
-  const config = readConfigFile({ file: environment[CONFIG_VARIABLE] || undefined, workingDirectory });
+  const file = environment[CONFIG_VARIABLE] || undefined;
+  const config = readConfigFile({ file, workingDirectory, lastResort: olderConfigFile });
   const settings: Setting[] = [];
   const resolve = <Value extends string | boolean | null>(
     name: SettingName,

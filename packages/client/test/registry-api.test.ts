@@ -4,13 +4,14 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseClientOptions } from '../src/options.js';
 import { RegistryApi } from '../src/registry-api.js';
+import { RegistryConnection } from '../src/registry-connection.js';
 
 const BIN = fileURLToPath(new URL('../../registry/bin/membrane-registry.js', import.meta.url));
 
 describe('with a registry', () => {
   let child: ChildProcess;
+  let connection: RegistryConnection;
   let api: RegistryApi;
 
   beforeAll(async () => {
@@ -19,11 +20,15 @@ describe('with a registry', () => {
     });
     child = registry;
     const [line] = (await once(createInterface({ input: registry.stdout }), 'line')) as [string];
-    api = new RegistryApi({ registryUrl: (JSON.parse(line) as { url: string }).url, namespace: 'tests' });
+    connection = new RegistryConnection({
+      urls: [(JSON.parse(line) as { url: string }).url],
+      holdsProcess: true,
+    });
+    api = new RegistryApi(connection, { namespace: 'tests', timeoutMs: 10_000 });
   });
 
   afterAll(async () => {
-    api.close();
+    connection.close();
     child.kill('SIGTERM');
     await once(child, 'exit');
   });
@@ -91,7 +96,8 @@ describe('with something else', () => {
     server = createServer(listener).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    return new RegistryApi({ registryUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 });
+    const connection = new RegistryConnection({ urls: [`http://127.0.0.1:${port}`], holdsProcess: true });
+    return new RegistryApi(connection, { namespace: 'tests', timeoutMs: 300 });
   }
 
   afterEach(() => {
@@ -109,7 +115,7 @@ describe('with something else', () => {
       retryable: true,
       cause: { code: 'ECONNREFUSED' },
     });
-    expect(String(error)).toContain(`no registry answers at ${api.options.registryUrl} (ECONNREFUSED)`);
+    expect(String(error)).toContain(`no registry answers at ${api.url} (ECONNREFUSED)`);
   });
 
   it('gives up on a registry that does not answer', async () => {
@@ -161,30 +167,5 @@ describe('with something else', () => {
       retryable: true,
       details: { retryAfterMs: 2_000 },
     });
-  });
-});
-
-describe('options', () => {
-  it('come from code, then the environment, then the defaults', () => {
-    const environment = { MEMBRANE_REGISTRY_URL: 'http://b:1/, http://c:2', MEMBRANE_NAMESPACE: '' };
-    expect(parseClientOptions({}, environment)).toMatchObject({
-      registryUrl: 'http://b:1',
-      namespace: 'default',
-    });
-    expect(parseClientOptions({ registryUrl: 'http://a' }, environment).registryUrl).toBe('http://a');
-    expect(parseClientOptions({}, {}).registryUrl).toBe('http://127.0.0.1:8765');
-  });
-
-  it.each([
-    [
-      { registryUrl: 'localhost:8765' },
-      {},
-      'registryUrl must be a URL as "http://127.0.0.1:8765"; got "localhost:8765"',
-    ],
-    [{}, { MEMBRANE_REGISTRY_URL: 'ftp://a' }, 'MEMBRANE_REGISTRY_URL must be a URL as'],
-    [{}, { MEMBRANE_NAMESPACE: 'a b' }, 'MEMBRANE_NAMESPACE must be 1 to 63 letters'],
-    [{ timeoutMs: 0 }, {}, 'timeoutMs must be above 0 and at most a day; got 0'],
-  ])('refuse %j with %j', (given, environment, message) => {
-    expect(() => parseClientOptions(given, environment)).toThrow(message);
   });
 });
