@@ -145,7 +145,7 @@ describe('options', () => {
     { files: { 'work/.devcontainer.json': '{"features":{"x/membrane":{"membraneId":"g"}}}' }, id: 'g' },
   ])('are found in $files', async ({ files, environment, id }) => {
     const options = await parse({
-      files: files as Record<string, string>,
+      files: files,
       ...(environment && { environment }),
     });
     expect(options.id).toBe(id);

@@ -28,7 +28,7 @@ export const ERROR_CODES = Object.freeze({
   /** Made by clients only: no registry answered. */
   registry_unreachable: { status: 503, retryable: true, title: 'Registry unreachable' },
   /** Made by clients only: a call on a client that was closed. */
-  client_closed: { status: 503, retryable: false, title: 'Client closed' },
+  client_closed: { status: 409, retryable: false, title: 'Client closed' },
 } satisfies Record<string, ErrorCodeTraits>);
 
 export type ErrorCode = keyof typeof ERROR_CODES;

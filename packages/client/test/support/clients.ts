@@ -17,7 +17,7 @@ export interface WatchedClient {
   /** What it told so far, but heartbeats. */
   readonly events: (keyof ClientEvents)[];
   /** How many heartbeats were acknowledged. */
-  renewals(): number;
+  readonly renewals: () => number;
 }
 
 /** Clients, that are closed when the test is over. */
