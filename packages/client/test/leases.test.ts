@@ -3,6 +3,7 @@ import { AT, useClients } from './support/clients.js';
 import { eventually } from './support/eventually.js';
 import { useProcesses } from './support/processes.js';
 import { useProxies } from './support/proxy.js';
+import { idsAt } from './support/registry-view.js';
 import { useTemporaryDirectories } from './support/temporary-directory.js';
 
 const { start, startRegistry } = useProcesses();
@@ -11,16 +12,6 @@ const createProxy = useProxies();
 const makeDirectory = useTemporaryDirectories();
 
 const FIXTURE = new URL('fixtures/member.mjs', import.meta.url).pathname;
-
-/** Who is registered, by a client of its own. */
-async function idsAt(url: string): Promise<string[]> {
-  const asker = createNamespaceClient('asker', { registryUrl: url });
-  try {
-    return (await asker.listMembranes()).map(({ id }) => id);
-  } finally {
-    await asker.close();
-  }
-}
 
 describe('a registration', () => {
   it('is made, renewed, changed and ended', async () => {
