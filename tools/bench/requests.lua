@@ -13,6 +13,6 @@ function request()
   if kind == 'discover' then return wrk.format('GET', '/discover/' .. id) end
   if kind == 'heartbeat' then return wrk.format('POST', '/heartbeat', json, '{"id":"' .. id .. '"}') end
   -- An endpoint of 40 characters.
-  return wrk.format('POST', '/register', json, '{"id":"' .. id .. '","parent":"house","endpoint":"http://10.0.0.1:8080/members/' .. id
+  return wrk.format('POST', '/register', json, '{"id":"' .. id .. '","parent":"house","endpoint":"http://10.0.0.1:8080/member/' .. id
     .. '","communication_mode":"network","metadata":{"a":1},"heartbeat_interval_ms":86400000}')
 end

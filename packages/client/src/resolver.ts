@@ -36,7 +36,8 @@ export class Resolver {
 
   constructor(parts: ResolverParts) {
     this.#parts = parts;
-    this.#answers = new LRUCache({ max: parts.cache.maxEntries });
+    // By size in place of number: it would set room for the whole number aside at once.
+    this.#answers = new LRUCache({ maxSize: parts.cache.maxEntries, sizeCalculation: () => 1 });
   }
 
   /**
