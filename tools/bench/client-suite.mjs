@@ -51,7 +51,12 @@ export async function clientSuite({ short, onProgress }) {
         ...beside('cpuMs'),
         target: '10.0 or less',
       },
-      { what: 'processor time a renewal', value: (many.cpuMs * 1_000) / MANY, unit: 'us', target: 'at most 5' },
+      {
+        what: 'processor time a renewal',
+        value: (many.cpuMs * 1_000) / MANY,
+        unit: 'us',
+        target: 'at most 5',
+      },
       {
         what: 'heap a membrane',
         value: (many.heapBytes - one.heapBytes) / MANY,

@@ -1,9 +1,12 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createNamespaceClient } from '../src/namespace-client.js';
 import { AT, useClients } from './support/clients.js';
 import { eventually } from './support/eventually.js';
 import { useProcesses } from './support/processes.js';
 import { useProxies } from './support/proxy.js';
 import { idsAt } from './support/registry-view.js';
+import { withSmallDisk } from './support/small-disk.js';
 import { useTemporaryDirectories } from './support/temporary-directory.js';
 
 const { start, startRegistry } = useProcesses();
@@ -219,6 +222,42 @@ describe('the registry', () => {
     await eventually('it was renewed thrice', () => renewals() > before + 3);
     expect(events).toEqual(['registered']);
   });
+
+  it(
+    'has a full disk: leases are kept, and a registration with patience is made when it has room',
+    () =>
+      withSmallDisk(async (data) => {
+        const { url } = await startRegistry({ data });
+        const held = createClient('oven', { registryUrl: url });
+        await held.client.register(AT);
+        const filler = join(data, 'filler');
+        await writeFile(filler, Buffer.alloc(8 * 1024 * 1024)).catch(() => undefined);
+        const metadata = { pad: 'x'.repeat(10_000) };
+        const refused = await eventually('a registration is refused', async () => {
+          try {
+            await createClient('filler', { registryUrl: url }).client.register({ ...AT, metadata });
+            return undefined;
+          } catch (error) {
+            return error as Error;
+          }
+        });
+        expect(refused).toMatchObject({ code: 'store_unavailable', retryable: true });
+        const patient = createClient('lamp', { registryUrl: url });
+        const registered = patient.client.register({ ...AT, metadata, retry: true });
+        const reasons: unknown[] = [];
+        patient.client.on('registrationFailed', ({ error, willRetry }) =>
+          reasons.push(error.code, willRetry),
+        );
+        await eventually('it is told', () => reasons.length > 0);
+        const before = held.renewals();
+        await eventually('the other is renewed', () => held.renewals() > before + 5);
+        await rm(filler);
+        expect(await registered).toMatchObject({ id: 'lamp' });
+        expect(reasons.slice(0, 2)).toEqual(['store_unavailable', true]);
+        expect(held.events).toEqual(['registered']);
+      }),
+    30_000,
+  );
 
   it('hangs: the lease is kept, for the stall is its own', async () => {
     const registry = await startRegistry();
