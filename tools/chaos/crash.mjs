@@ -1,16 +1,11 @@
 // A registry on a real file is killed with SIGKILL in the middle of concurrent changes, again and again. After each
 // restart: every acknowledged change is there, every unacknowledged one is there wholly or not at all, revisions do
 // not go back, and the journal tells the same story as the state.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { endProcess, makeDirectory, removeDirectory } from './leftovers.mjs';
+import { createRandom } from './random.mjs';
+import { startRegistry } from './registry-process.mjs';
 
-const BIN = fileURLToPath(new URL('../../packages/registry/bin/membrane-registry.js', import.meta.url));
 const WRITERS = 16;
 const CHILDREN = 5;
 const MAX_LIFE_MS = 250;
@@ -19,31 +14,6 @@ const PAGE = 10_000;
 const INTERVAL_MS = 3_600_000;
 
 /** @typedef {Map<string, number>} State  Version by id, of those that are there. */
-
-/** A small generator of numbers from 0 to 1 that a seed determines (mulberry32). */
-function createRandom(/** @type {number} */ seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/**
- * @param {string} data
- */
-async function startRegistry(data) {
-  const child = spawn(process.execPath, [BIN, '--port', '0', '--data', data], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { msg, url } = JSON.parse(line);
-    if (msg === 'ready') return { child, url: String(url) };
-  }
-  throw new Error('the registry did not start');
-}
 
 /** One who changes a small tree of their own, one call after the other, until a call is not answered. */
 class Writer {
@@ -117,10 +87,10 @@ function isEqual(left, right) {
 }
 
 /**
- * @param {{ rounds: number; seed: number; onRound?: (line: string) => void }} options
+ * @param {{ rounds: number; seed: number; onProgress: (line: string) => void }} options
  */
-export async function crash({ rounds, seed, onRound }) {
-  const data = await mkdtemp(join(tmpdir(), 'membrane-chaos-'));
+export async function crash({ rounds, seed, onProgress }) {
+  const data = await makeDirectory();
   const random = createRandom(seed);
   const writers = Array.from({ length: WRITERS }, (_, index) => new Writer(`tree-${index}`, random));
   const report = {
@@ -136,16 +106,14 @@ export async function crash({ rounds, seed, onRound }) {
   let logId = '';
   let revision = 0;
 
-  let registry = await startRegistry(data);
+  let registry = await startRegistry({ data });
   try {
     for (let round = 1; round <= rounds; round += 1) {
       const running = Promise.all(writers.map((writer) => writer.run(registry.url)));
       await sleep(random() * MAX_LIFE_MS);
-      const gone = once(registry.child, 'exit');
-      registry.child.kill('SIGKILL');
-      await gone;
+      await endProcess(registry.child, 'SIGKILL');
       await running;
-      registry = await startRegistry(data);
+      registry = await startRegistry({ data });
 
       const response = await fetch(`${registry.url}/list`);
       const [log = '', now = '0'] = (response.headers.get('x-membrane-revision') ?? '').split(':');
@@ -189,11 +157,11 @@ export async function crash({ rounds, seed, onRound }) {
 
       report.rounds = round;
       if (round % 10 === 0)
-        onRound?.(`${round} kills, ${report.violations.length} violations, revision ${now}`);
+        onProgress(`${round} kills, ${report.violations.length} violations, revision ${now}`);
     }
   } finally {
-    registry.child.kill('SIGKILL');
-    await rm(data, { recursive: true, force: true });
+    await endProcess(registry.child, 'SIGKILL');
+    removeDirectory(data);
   }
   report.acknowledged = writers.reduce((sum, writer) => sum + writer.acknowledged, 0);
   return report;

@@ -1,42 +1,61 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { eventually } from './support/eventually.js';
+import { useMembrane } from './support/membrane.js';
+
+const { makeDirectory, start } = useMembrane();
 
 const QUICKSTART = fileURLToPath(
   new URL('../../../examples/distributed-namespace/quickstart/quickstart.mjs', import.meta.url),
 );
 
-const line = (...cells: string[]): RegExp => new RegExp(`^${cells.join('\t')}$`, 'm');
+/** A row of `membrane list`: who, how, below whom. */
+const row = (id: string, status: string, parent: string): RegExp =>
+  new RegExp(`^${[id, status, parent, 'shared-volume', '\\d+ s', `\\S+/inbox/${id}`].join('\t')}$`, 'm');
 
 describe('the quickstart', () => {
   it('tells its story and leaves nothing behind', async () => {
-    const temporary = await mkdtemp(join(tmpdir(), 'membrane-quickstart-test-'));
-    const child = spawn(process.execPath, [QUICKSTART, '--once'], {
-      env: { ...process.env, TMPDIR: temporary },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let said = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    const [code] = (await once(child, 'close')) as [number];
-    expect({ code, said }).toMatchObject({ code: 0 });
-    const [beginning = '', unhealthy = '', gone = '', restarted = ''] = said.split(
-      /The lamp is killed|and after five|The registry stops/,
-    );
-    for (const id of ['kitchen\tactive\thouse', 'oven\tactive\tkitchen', 'lamp\tactive\tkitchen']) {
-      expect(beginning).toMatch(line(id, 'network', '\\d s', 'http://\\w+\\.example'));
+    const temporary = await makeDirectory();
+    const story = start(process.execPath, [QUICKSTART, '--once'], { environment: { TMPDIR: temporary } });
+    const code = await story.ended;
+    const { stdout, stderr } = story.said;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout, stderr: '' });
+    const chapters = stdout.split(/Any program becomes|The lamp is killed|and after five|The registry stops/);
+    expect(chapters).toHaveLength(5);
+    const [beginning = '', guest = '', unhealthy = '', gone = '', restarted = ''] = chapters;
+    for (const [id, parent] of [
+      ['house', '-'],
+      ['kitchen', 'house'],
+      ['oven', 'kitchen'],
+      ['lamp', 'kitchen'],
+    ] as const) {
+      expect(beginning).toMatch(row(id, 'active', parent));
     }
+    expect(beginning).toMatch(/oven is registered, and finds kitchen at \S+\/inbox\/kitchen\n/);
     expect(beginning).toMatch(/\$ membrane discover oven\nid: +oven\n/);
-    expect(unhealthy).toMatch(
-      line('lamp', 'unhealthy', 'kitchen', 'network', '\\d s', 'http://lamp.example'),
-    );
-    expect(gone).not.toContain('lamp.example');
-    for (const id of ['house', 'kitchen', 'oven'])
-      expect(restarted).toMatch(line(id, 'active', '\\S+', 'network', '\\d s', 'http://\\S+'));
+    expect(guest).toMatch(row('radio', 'active', 'kitchen'));
+    expect(unhealthy).toMatch(row('lamp', 'unhealthy', 'kitchen'));
+    expect(unhealthy).not.toContain('radio');
+    expect(gone).toMatch(row('oven', 'active', 'kitchen'));
+    expect(gone).not.toContain('/inbox/lamp');
+    for (const [id, parent] of [
+      ['house', '-'],
+      ['kitchen', 'house'],
+      ['oven', 'kitchen'],
+    ] as const) {
+      expect(restarted).toMatch(row(id, 'active', parent));
+    }
     expect(await readdir(temporary)).toEqual([]);
-    await rm(temporary, { recursive: true });
-  }, 60_000);
+    expect(story.isAlive()).toBe(false);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends by %s, and leaves nothing behind', async (signal) => {
+    const temporary = await makeDirectory();
+    const story = start(process.execPath, [QUICKSTART], { environment: { TMPDIR: temporary } });
+    await eventually('the oven is there', () => story.said.stdout.includes('oven is registered'));
+    story.child.kill(signal);
+    expect(await story.ended).toBe(0);
+    expect(await readdir(temporary)).toEqual([]);
+    expect(story.isAlive()).toBe(false);
+  });
 });

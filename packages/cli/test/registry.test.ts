@@ -1,0 +1,133 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { eventually } from './support/eventually.js';
+import { expectWords, NOBODY, useMembrane, type User } from './support/membrane.js';
+import { registerAt } from './support/registry-view.js';
+
+const { createUser, makeDirectory, startRegistry } = useMembrane();
+
+/** Of registries that outlive the command which started them. */
+const detached: number[] = [];
+afterEach(() => {
+  for (const pid of detached.splice(0)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // The test stopped it.
+    }
+  }
+});
+
+async function startDetached({ membrane }: User, data: string): Promise<{ url: string; pid: number }> {
+  const { code, stdout, stderr } = await membrane([
+    ...['registry', 'start', '--detach', '--json', '--port', '0', '--data', data],
+  ]);
+  expect([code, stderr]).toEqual([0, '']);
+  const ready = JSON.parse(stdout) as { url: string; pid: number };
+  detached.push(ready.pid);
+  return ready;
+}
+
+describe('registry start --detach', () => {
+  it('leaves a registry behind, that logs beside its data, until registry stop', async () => {
+    const user = await createUser(NOBODY);
+    const data = await makeDirectory();
+    const { url, pid } = await startDetached(user, data);
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    expect(await readFile(join(data, 'registry.log'), 'utf8')).toContain('"msg":"ready"');
+    expect(await user.membrane(['registry', 'stop', '--data', data])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: `registry stopped (pid ${pid})\n`,
+    });
+    await expect(fetch(`${url}/health/ready`)).rejects.toThrow();
+    expect(await user.membrane(['registry', 'stop', '--data', data])).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: `membrane: no registry is running on ${data}\n`,
+    });
+  });
+
+  it('is stopped as JSON', async () => {
+    const user = await createUser(NOBODY);
+    const data = await makeDirectory();
+    const { pid } = await startDetached(user, data);
+    const { code, stdout } = await user.membrane(['registry', 'stop', '--json', '--data', data]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { stopped: true, pid }]);
+  });
+});
+
+describe('registry start', () => {
+  it('starts on no data that another one holds, in the background neither', async () => {
+    const user = await createUser(NOBODY);
+    const data = await makeDirectory();
+    await startDetached(user, data);
+    for (const flags of [[], ['--detach']]) {
+      const { code, stdout, stderr } = await user.membrane([
+        ...['registry', 'start', '--port', '0', '--data', data],
+        ...flags,
+      ]);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(
+        /^membrane: .*registry\.sqlite is in use by process \d+, the registry at http.*; stop it, or choose.*\n$/,
+      );
+    }
+  });
+
+  it('does not start on a port in use', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const other = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(other, 'listening');
+      const { port } = other.address() as AddressInfo;
+      const { code, stderr } = await membrane([
+        ...['registry', 'start', '--port', String(port), '--data', ':memory:'],
+      ]);
+      expect([code, stderr]).toEqual([1, expect.stringContaining(`port ${port} on 127.0.0.1 is in use`)]);
+      expect(stderr).not.toMatch(/ {4}at |node:|Error:/);
+    } finally {
+      other.close();
+    }
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'runs in the foreground until %s, with one line on standard output',
+    async (signal) => {
+      const { start } = await createUser(NOBODY);
+      const registry = start(['registry', 'start', '--port', '0', '--data', ':memory:']);
+      await eventually('it is ready', () => registry.said.stdout.endsWith('\n'));
+      registry.child.kill(signal);
+      expect(await registry.ended).toBe(0);
+      expect(registry.said.stdout).toMatch(
+        /^registry ready at http:\/\/127\.0\.0\.1:\d+, data in :memory:, pid \d+\n$/,
+      );
+    },
+  );
+});
+
+describe('registry status', () => {
+  it('tells what it is and holds', async () => {
+    const { url } = await startRegistry();
+    const { membrane } = await createUser(url);
+    await registerAt(url, { id: 'house' });
+    await registerAt(url, { id: 'oven', parent: 'house', namespace: 'cellar' });
+    const { code, stdout, stderr } = await membrane(['registry', 'status']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^membranes: +2: 2 active, 0 unhealthy, 0 draining$/m);
+    expect(stdout).toMatch(/^namespaces: +default, cellar$/m);
+    expect(stdout).toContain(url);
+    expect(JSON.parse((await membrane(['registry', 'status', '--json'])).stdout)).toMatchObject({
+      membrane_count: 2,
+      store: { kind: 'memory' },
+    });
+  });
+
+  it('exits by 3 where none answers', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const { code, stdout, stderr } = await membrane(['registry', 'status']);
+    expect([code, stdout]).toEqual([3, '']);
+    expectWords(stderr);
+  });
+});

@@ -1,0 +1,126 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectWords, NOBODY, useMembrane } from './support/membrane.js';
+import { registerAt } from './support/registry-view.js';
+
+const { begin, createUser, startRegistry } = useMembrane();
+
+interface StatusDocument {
+  readonly settings: readonly { name: string; value: unknown; source: string }[];
+  readonly [field: string]: unknown;
+}
+
+describe('status', () => {
+  it('shows who is registered, each setting with its source, and the age of the lease', async () => {
+    const { membrane, registry, environment } = await begin();
+    await writeFile(join(environment['HOME'] ?? '', 'membrane.json'), '{ "namespaceId": "cellar" }');
+    await membrane(['register', '--id', 'oven', '--heartbeat-interval', '30s']);
+    const { code, stdout, stderr } = await membrane(['status', '--id', 'oven']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^id: +oven +\(flag\)$/m);
+    expect(stdout).toMatch(new RegExp(`^registryUrl: +${registry.url} +\\(MEMBRANE_REGISTRY_URL\\)$`, 'm'));
+    expect(stdout).toMatch(/^namespace: +cellar +\(.*namespaceId.*membrane\.json.*\)$/m);
+    expect(stdout).toMatch(/^instanceId: +default +\(default\)$/m);
+    expect(stdout).toMatch(/^parent: +- +\(default\)$/m);
+    expect(stdout).toMatch(new RegExp(`^registry: +\\S+ at ${registry.url}, up \\d+ s$`, 'm'));
+    expect(stdout).toMatch(
+      /^lease: +active, renewed [\d.]+ s ago, lapses in 1[34]\d(\.\d+)? s unless renewed$/m,
+    );
+  });
+
+  it('is one JSON document', async () => {
+    const { membrane, registry } = await begin();
+    await registerAt(registry.url, { id: 'oven', parent: 'house', metadata: { zone: 'a' } });
+    const { code, stdout } = await membrane(['status', '--json'], { environment: { MEMBRANE_ID: 'oven' } });
+    expect(code).toBe(0);
+    const status = JSON.parse(stdout) as StatusDocument;
+    expect(status).toMatchObject({
+      id: 'oven',
+      namespace: 'default',
+      instance_id: 'default',
+      registered: true,
+      membrane: { id: 'oven', parent: 'house', communication_mode: 'ipc', metadata: { zone: 'a' } },
+      registry: { url: registry.url, reachable: true, status: { membrane_count: 1 } },
+    });
+    expect(status['lease_age_ms']).toBeGreaterThanOrEqual(0);
+    expect(status['lease_age_ms']).toBeLessThan(25_000);
+    expect(status.settings).toContainEqual({ name: 'id', value: 'oven', source: 'MEMBRANE_ID' });
+    expect(status.settings).toContainEqual({ name: 'namespace', value: 'default', source: 'default' });
+  });
+
+  it('exits by 4 where it is not registered, with all the same data', async () => {
+    const { membrane } = await begin();
+    const { code, stdout, stderr } = await membrane(['status', '--id', 'oven']);
+    expect([code, stderr]).toEqual([4, 'membrane: "oven" is not registered\n']);
+    expect(stdout).toMatch(/^id: +oven +\(flag\)$/m);
+    expect(stdout).toMatch(/^lease: +not registered$/m);
+    const json = await membrane(['status', '--id', 'oven', '--json']);
+    expect([json.code, JSON.parse(json.stdout)]).toEqual([
+      4,
+      expect.objectContaining({ id: 'oven', registered: false, lease_age_ms: null, membrane: null }),
+    ]);
+  });
+
+  it('is of the replica that the environment names', async () => {
+    const { membrane } = await begin();
+    await membrane(['register', '--id', 'oven', '--instance', 'left']);
+    expect(await membrane(['status', '--id', 'oven'])).toMatchObject({ code: 4 });
+    expect(
+      await membrane(['status', '--id', 'oven'], { environment: { MEMBRANE_INSTANCE_ID: 'left' } }),
+    ).toMatchObject({ code: 0 });
+  });
+
+  it('exits by 3 where no registry answers, with all that is known without one', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const { code, stdout, stderr } = await membrane(['status', '--id', 'oven']);
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^id: +oven +\(flag\)$/m);
+    expect(stdout).toMatch(/^registry: +not reached: no registry answers at .* \(ECONNREFUSED\)$/m);
+    expect(stdout).toMatch(/^lease: +unknown$/m);
+    expect(stderr).toContain('membrane registry start');
+    expectWords(stderr);
+    const json = await membrane(['status', '--id', 'oven', '--json']);
+    expect([json.code, JSON.parse(json.stdout)]).toEqual([
+      3,
+      expect.objectContaining({ id: 'oven', registry: { url: NOBODY, reachable: false, status: null } }),
+    ]);
+  });
+
+  it('does not wait longer than --timeout for a registry that hangs', async () => {
+    const registry = await startRegistry();
+    const { membrane } = await createUser(registry.url);
+    registry.child.kill('SIGSTOP');
+    const startMs = performance.now();
+    const { code, stderr } = await membrane(['status', '--id', 'oven', '--timeout', '200ms']);
+    // Without it a call waits ten seconds.
+    expect(performance.now() - startMs).toBeLessThan(8_000);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('no answer within 200 ms')]);
+  });
+});
+
+describe('a setting that cannot be used', () => {
+  it.each([
+    [{ MEMBRANE_ID: 'the oven' }, 'MEMBRANE_ID must be 1 to 128 letters'],
+    [{ MEMBRANE_NAMESPACE: '-' }, 'MEMBRANE_NAMESPACE must be 1 to 63 letters'],
+    [{ MEMBRANE_REGISTRY_URL: 'nowhere' }, 'MEMBRANE_REGISTRY_URL must be a URL as "http://127.0.0.1:8765"'],
+    [{ MEMBRANE_CONFIG: '/no/such.json' }, 'the config file /no/such.json cannot be read'],
+  ])('is named with its value: %j', async (environment, words) => {
+    const { membrane } = await createUser(NOBODY);
+    const { code, stdout, stderr } = await membrane(['status'], { environment });
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining(words)]);
+    expect(stderr).toContain(Object.values(environment)[0]);
+    expectWords(stderr);
+  });
+
+  it('is named with its file where it stands in one', async () => {
+    const { membrane, environment } = await createUser(NOBODY);
+    const file = join(environment['HOME'] ?? '', 'membrane.json');
+    await writeFile(file, '{ "membraneId": "the oven" }');
+    const { code, stderr } = await membrane(['status']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^membrane: membraneId in \S+membrane\.json must be 1 to 128 letters.*got "the oven"/,
+    );
+    expect(stderr).toContain(file);
+  });
+});

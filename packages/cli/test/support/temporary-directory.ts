@@ -1,0 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Directories that go when the test is over. */
+export function useTemporaryDirectories(): () => Promise<string> {
+  const made: string[] = [];
+  afterEach(async () => {
+    await Promise.all(made.splice(0).map((directory) => rm(directory, { recursive: true, force: true })));
+  });
+  return async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'membrane-test-'));
+    made.push(directory);
+    return directory;
+  };
+}
