@@ -23,9 +23,15 @@ async function start(): Promise<void> {
 function warnOf(client: NamespaceClient): void {
   const name = `"${client.id}"`;
   client.on('registryUnreachable', ({ message }) => warn(`${message}; ${name} goes on trying`));
-  client.on('registrationFailed', ({ error, willRetry }) =>
-    warn(`${name} could not be registered${willRetry ? ' yet' : ''}: ${error.message}`),
-  );
+  let lastCode: string | undefined;
+  client.on('registered', () => (lastCode = undefined));
+  client.on('registrationFailed', ({ error, willRetry }) => {
+    // A cause that lasts is told once.
+    if (error.code !== lastCode) {
+      warn(`${name} could not be registered${willRetry ? ' yet' : ''}: ${error.message}`);
+    }
+    lastCode = error.code;
+  });
   client.on('superseded', ({ message }) => warn(message));
   client.on('removed', ({ message }) => warn(message));
 }

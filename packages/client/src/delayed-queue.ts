@@ -18,7 +18,9 @@ export class DelayedQueue<Item> {
     this.#clock = clock;
   }
 
+  /** Adds, or sets another time. */
   add(item: Item, delayMs: number): void {
+    this.remove(item);
     const timer = this.#clock.setTimer(() => {
       this.#delayed.delete(item);
       this.#due.add(item);

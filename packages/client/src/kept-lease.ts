@@ -15,7 +15,9 @@ export class KeptLease {
   request: LeaseRequest;
   readonly tell: Tell;
   /** True: the process lives as long as the lease is kept. */
-  readonly holdsProcess: boolean;
+  holdsProcess: boolean;
+  /** Whether its teller knows that no registry answers. */
+  isToldUnreachable = false;
   /** `registering`: not held yet, or no more, and tried again. */
   state: 'registering' | 'held' | 'ended' = 'registering';
   /** As last acknowledged; undefined before the first time. */
@@ -56,6 +58,10 @@ export class KeptLease {
   }
 }
 
-export function leaseKey({ namespace, id, instanceId }: LeaseRequest): string {
+export function leaseKey({
+  namespace,
+  id,
+  instanceId,
+}: Pick<LeaseRequest, 'namespace' | 'id' | 'instanceId'>): string {
   return `${namespace}/${id}/${instanceId}`;
 }

@@ -52,8 +52,12 @@ export class LeaseKeeper {
   readonly #registrations: DelayedQueue<KeptLease>;
   #isRenewing = false;
   #timer: Timer | undefined;
-  /** Calls in a row that no registry answered. */
+  #isArming = false;
+  /** Batches in a row that no registry answered. */
   #failures = 0;
+  #isUnreachable = false;
+  /** Deregistrations on their way, by the name that they end. */
+  readonly #leaving = new Map<string, Promise<void>>();
   #holding = 0;
   #hold: NodeJS.Timeout | undefined;
 
@@ -78,7 +82,12 @@ export class LeaseKeeper {
     { holdsProcess, isPatient, signal }: KeepOptions,
   ): { kept: KeptLease; settled: Promise<void> } {
     const known = this.#kept.get(leaseKey(request));
-    if (known?.tell === tell && known.state === 'held') {
+    // One that is tried again goes on being tried, should the change be refused.
+    if (known?.tell === tell && (known.state === 'held' || !isPatient)) {
+      if (holdsProcess && !known.holdsProcess) {
+        known.holdsProcess = true;
+        this.#changeHold(1);
+      }
       return { kept: known, settled: this.#update(known, request, signal) };
     }
     if (known !== undefined) {
@@ -88,7 +97,8 @@ export class LeaseKeeper {
     const kept = new KeptLease(request, tell, holdsProcess, this.#parts.clock);
     this.#kept.set(kept.key, kept);
     if (holdsProcess) this.#changeHold(1);
-    const before = known?.underWay ?? Promise.resolve();
+    // What comes later must also arrive later.
+    const before = Promise.all([known?.underWay, this.#leaving.get(kept.key)]);
     const settled = before.then(() =>
       isPatient ? this.#registerPatiently(kept, signal) : this.#registerOnce(kept, signal),
     );
@@ -105,6 +115,23 @@ export class LeaseKeeper {
       await waitWithSignal(kept.underWay, signal);
     } finally {
       this.#changeHold(-1);
+    }
+  }
+
+  /**
+   * Has a lease ended that is kept no more. A registration of the same name by this process comes after it.
+   * @throws MembraneError `superseded` where another client of this process keeps the name; whatever the work throws.
+   */
+  async leave(key: string, work: () => Promise<void>): Promise<void> {
+    const keeper = this.#kept.get(key);
+    if (keeper !== undefined) throw supersededError(keeper.request.id);
+    const left = work();
+    const quiet = left.catch(() => undefined);
+    this.#leaving.set(key, quiet);
+    try {
+      await left;
+    } finally {
+      if (this.#leaving.get(key) === quiet) this.#leaving.delete(key);
     }
   }
 
@@ -128,6 +155,8 @@ export class LeaseKeeper {
     kept.attempt = nextAttempt();
     try {
       await this.#register(kept, signal);
+      kept.first?.resolve();
+      kept.first = undefined;
     } catch (error) {
       if (isMembraneError(error) && (error.code === 'superseded' || error.code === 'removed')) {
         this.#endBy(kept, error);
@@ -182,14 +211,15 @@ export class LeaseKeeper {
       kept.first?.resolve();
       kept.first = undefined;
     } catch (cause) {
-      if (hasEnded(kept)) return;
+      // It ended, or another try was faster.
+      if (kept.state !== 'registering') return;
       const error = toMembraneError(cause);
       if (!isWorthTrying(error)) {
         this.#endBy(kept, error);
         return;
       }
       kept.failures += 1;
-      if (isAway(error)) this.#noteUnreachable(error);
+      if (isAway(error)) this.#noteUnreachable(error, kept);
       else kept.tell('registrationFailed', { error, willRetry: true });
       const { heartbeatIntervalMs: intervalMs } = kept.request;
       this.#registrations.add(kept, this.#backoffMs(kept.failures, intervalMs, error));
@@ -206,6 +236,7 @@ export class LeaseKeeper {
   #noteRegistered(kept: KeptLease, answer: CamelCased<RegistrationAnswer>, sentAtMs: number): void {
     const { success, leaseToken, ...lease } = answer;
     this.#unschedule(kept);
+    this.#registrations.remove(kept);
     kept.state = 'held';
     kept.lease = Object.freeze(lease);
     kept.renewedAtMs = sentAtMs;
@@ -227,6 +258,8 @@ export class LeaseKeeper {
   #noteFault(kept: KeptLease, code: string, sentAtMs: number): void {
     // Said before a later registration: it tells of what is no more.
     if (kept.state !== 'held' || kept.renewedAtMs > sentAtMs) return;
+    // Whatever else it is, the lease may be there: the next renewal tells.
+    if (!['not_registered', 'superseded', 'removed'].includes(code)) return;
     if (code === 'superseded' || code === 'removed') {
       const { id } = kept.request;
       this.#endBy(kept, code === 'superseded' ? supersededError(id) : removedError(id));
@@ -259,6 +292,10 @@ export class LeaseKeeper {
     this.#registrations.remove(kept);
     this.#kept.delete(kept.key);
     if (kept.holdsProcess) this.#changeHold(-1);
+    if (this.#kept.size === 0) {
+      this.#failures = 0;
+      this.#isUnreachable = false;
+    }
     this.#arm();
   }
 
@@ -268,7 +305,17 @@ export class LeaseKeeper {
     }
   }
 
+  /** Sets the timer anew, once for all that changes now. */
   #arm(): void {
+    if (this.#isArming) return;
+    this.#isArming = true;
+    queueMicrotask(() => {
+      this.#isArming = false;
+      this.#setTimer();
+    });
+  }
+
+  #setTimer(): void {
     this.#timer?.cancel();
     const renewalMs = this.#isRenewing ? Number.POSITIVE_INFINITY : this.#schedule.nextDueMs();
     const nextMs = Math.min(renewalMs, this.#nextLapseMs());
@@ -284,7 +331,7 @@ export class LeaseKeeper {
 
   #wake(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#failures > 0) this.#noteLapsed(nowMs);
+    if (this.#isUnreachable) this.#noteLapsed(nowMs);
     if (!this.#isRenewing && this.#schedule.nextDueMs() <= nowMs) void this.#renewDue(nowMs);
     this.#arm();
   }
@@ -300,7 +347,7 @@ export class LeaseKeeper {
   /** Leases lapse only while no registry answers: else it says itself what became of them. */
   #nextLapseMs(): number {
     let nextMs = Number.POSITIVE_INFINITY;
-    if (this.#failures === 0) return nextMs;
+    if (!this.#isUnreachable) return nextMs;
     for (const kept of this.#kept.values()) {
       if (kept.state === 'held' && !kept.isLapsed) nextMs = Math.min(nextMs, kept.lapsesAtMs);
     }
@@ -316,9 +363,11 @@ export class LeaseKeeper {
         const batch = items.slice(start, start + LIMITS.maxHeartbeatBatch);
         await this.#renewBatch(batch, Math.max(MIN_HEARTBEAT_TIMEOUT_MS, shortestMs));
       }
+      this.#failures = 0;
       this.#noteReachable();
     } catch (cause) {
       const error = toMembraneError(cause);
+      this.#failures += 1;
       this.#noteUnreachable(error);
       const delayMs = this.#backoffMs(this.#failures, shortestMs, error);
       this.#schedule.retry(intervalsMs, this.#parts.clock.monotonicMs() + delayMs);
@@ -350,16 +399,26 @@ export class LeaseKeeper {
     return backoffMs({ failures, intervalMs, retryAfterMs }, this.#parts.random);
   }
 
-  #noteUnreachable(error: MembraneError): void {
-    this.#failures += 1;
-    if (this.#failures > 1) return;
-    for (const { tell } of [...this.#kept.values()]) tell('registryUnreachable', error);
+  /** Tells all at first; later only who has come since, by the registration that failed. */
+  #noteUnreachable(error: MembraneError, failed?: KeptLease): void {
+    const isNew = !this.#isUnreachable;
+    this.#isUnreachable = true;
+    const concerned = isNew ? [...this.#kept.values()] : failed === undefined ? [] : [failed];
+    for (const kept of concerned) {
+      if (kept.isToldUnreachable) continue;
+      kept.isToldUnreachable = true;
+      kept.tell('registryUnreachable', error);
+    }
   }
 
   #noteReachable(): void {
-    if (this.#failures === 0) return;
-    this.#failures = 0;
-    for (const { tell } of [...this.#kept.values()]) tell('registryReachable');
+    if (!this.#isUnreachable) return;
+    this.#isUnreachable = false;
+    for (const kept of [...this.#kept.values()]) {
+      if (!kept.isToldUnreachable) continue;
+      kept.isToldUnreachable = false;
+      kept.tell('registryReachable');
+    }
   }
 
   /** One handle for the whole keeper stands for all leases that keep the process alive: no timer or socket does. */

@@ -77,7 +77,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   readonly #api: RegistryApi;
   readonly #own: OwnRegistration;
   readonly #resolver: Resolver | undefined;
-  #forgetExit: (() => void) | undefined;
+  /** Takes back what `autoRegister()` set up. */
+  #forgetAuto: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `createNamespaceClient`. */
@@ -127,11 +128,15 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    */
   autoRegister(): boolean {
     this.#assertOpen();
-    if (this.#forgetExit !== undefined) return true;
-    const name = this.#name;
-    if (!this.options.autoRegister || process.env[REGISTERED_VARIABLE] === name) return false;
-    process.env[REGISTERED_VARIABLE] = name;
-    this.#forgetExit = beforeProcessEnds((signal) => this.close({ signal }));
+    if (this.#forgetAuto !== undefined) return true;
+    if (!this.options.autoRegister || process.env[REGISTERED_VARIABLE] === this.#name) return false;
+    const takeBackMark = this.#markRegistered();
+    const takeBackFarewell = beforeProcessEnds((signal) => this.close({ signal }));
+    this.#forgetAuto = () => {
+      this.#forgetAuto = undefined;
+      takeBackMark();
+      takeBackFarewell();
+    };
     this.#own.register({ retry: true }, false).catch((error: unknown) => {
       // What a registry refused has been told; this is what none was asked.
       if (this.#closing !== undefined || this.#own.state !== 'unregistered') return;
@@ -148,6 +153,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    */
   async deregister(options: DeregisterOptions = {}): Promise<void> {
     this.#assertOpen();
+    this.#forgetAuto?.();
     this.#resolver?.forget(this.id);
     await this.#own.deregister(options);
     this.#resolver?.forget(this.id);
@@ -240,9 +246,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   }
 
   async #close({ deregister = true, signal }: CloseOptions): Promise<void> {
-    this.#forgetExit?.();
-    if (process.env[REGISTERED_VARIABLE] === this.#name)
-      Reflect.deleteProperty(process.env, REGISTERED_VARIABLE);
+    this.#forgetAuto?.();
     await this.#own.close(deregister, signal);
     this.#shared.release();
   }
@@ -262,6 +266,16 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       });
     }
   };
+
+  #markRegistered(): () => void {
+    const before = process.env[REGISTERED_VARIABLE];
+    process.env[REGISTERED_VARIABLE] = this.#name;
+    return () => {
+      if (process.env[REGISTERED_VARIABLE] !== this.#name) return;
+      if (before === undefined) Reflect.deleteProperty(process.env, REGISTERED_VARIABLE);
+      else process.env[REGISTERED_VARIABLE] = before;
+    };
+  }
 
   get #name(): string {
     const { namespace, id, instanceId } = this.options;

@@ -1,7 +1,8 @@
 import { isMembraneError, MembraneError, type CommunicationMode, type JsonObject } from '@membrane/protocol';
 import type { Lease, Tell } from './client-events.js';
 import { resolveEndpoint } from './endpoint.js';
-import type { KeptLease, LeaseRequest } from './kept-lease.js';
+import { waitWithSignal } from './abort.js';
+import { leaseKey, type KeptLease, type LeaseRequest } from './kept-lease.js';
 import { processLeaseToken } from './lease-token.js';
 import type { ClientOptions } from './options.js';
 import type { CallOptions, RegistryApi } from './registry-api.js';
@@ -52,6 +53,8 @@ export class OwnRegistration {
   readonly #parts: OwnRegistrationParts;
   readonly #leaseToken: string;
   #kept: KeptLease | undefined;
+  /** Of the registration that was asked for last. */
+  #instanceId: string;
   #outcome: 'superseded' | 'removed' | 'refused' | undefined;
   /** False where the registry certainly has nothing by this client. */
   #mayBeRegistered = false;
@@ -62,6 +65,7 @@ export class OwnRegistration {
   constructor(parts: OwnRegistrationParts) {
     this.#parts = parts;
     this.#leaseToken = parts.options.leaseToken ?? processLeaseToken();
+    this.#instanceId = parts.options.instanceId;
   }
 
   get state(): RegistrationState {
@@ -71,7 +75,7 @@ export class OwnRegistration {
   }
 
   get instanceId(): string {
-    return this.#kept?.request.instanceId ?? this.#parts.options.instanceId;
+    return this.#instanceId;
   }
 
   /** As last acknowledged, with the time since its last acknowledged renewal was sent. */
@@ -94,6 +98,8 @@ export class OwnRegistration {
       const { kept, settled } = await this.#inTurn(async () => {
         const request = await this.#describe(options);
         callOff.signal.throwIfAborted();
+        this.#assertSameInstance(request);
+        this.#instanceId = request.instanceId;
         this.#outcome = undefined;
         this.#mayBeRegistered = true;
         const begun = this.#parts.keeper.keep(request, this.#tell, {
@@ -117,7 +123,10 @@ export class OwnRegistration {
 
   async deregister(options: DeregisterOptions): Promise<void> {
     this.#callOffAll('the registration was called off');
-    await this.#inTurn(() => this.#deregister(options));
+    await waitWithSignal(
+      this.#inTurn(() => this.#deregister(options)),
+      options.signal,
+    );
   }
 
   async heartbeat({ signal }: CallOptions): Promise<void> {
@@ -136,9 +145,10 @@ export class OwnRegistration {
   async close(deregister: boolean, signal: AbortSignal | undefined): Promise<void> {
     this.#callOffAll('this client was closed');
     try {
-      await this.#inTurn(() =>
+      const closed = this.#inTurn(() =>
         deregister && this.#mayBeRegistered ? this.#deregister({ signal }) : this.#release(signal),
       );
+      await waitWithSignal(closed, signal);
     } catch {
       // Then it lapses.
     }
@@ -150,11 +160,16 @@ export class OwnRegistration {
     const wasOurs = this.#mayBeRegistered;
     await this.#release(call.signal);
     this.#outcome = undefined;
-    try {
+    const send = async (): Promise<void> => {
       await this.#parts.api.deregister(
         { id, namespace, instanceId, leaseToken: this.#leaseToken, children, force },
         call,
       );
+    };
+    try {
+      await (force === true
+        ? send()
+        : this.#parts.keeper.leave(leaseKey({ id, namespace, instanceId }), send));
     } catch (error) {
       const isGone =
         isMembraneError(error) && ['not_registered', 'superseded', 'removed'].includes(error.code);
@@ -167,6 +182,15 @@ export class OwnRegistration {
     const kept = this.#kept;
     this.#kept = undefined;
     if (kept !== undefined) await this.#parts.keeper.release(kept, signal);
+  }
+
+  /** One client keeps one registration: it would lose sight of the other instance, and never end it. */
+  #assertSameInstance({ instanceId }: LeaseRequest): void {
+    if (instanceId === this.#instanceId || this.#kept === undefined || this.#kept.state === 'ended') return;
+    throw new MembraneError(
+      'invalid_request',
+      `instanceId must stay "${this.#instanceId}" while that is registered (deregister first, or use another client); got "${instanceId}"`,
+    );
   }
 
   async #describe(options: RegisterOptions): Promise<LeaseRequest> {

@@ -1,13 +1,23 @@
+import { constants } from 'node:os';
+
 /** How long the end of a process waits for the registry to hear of it. */
 const FAREWELL_TIMEOUT_MS = 500;
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-/** Says goodbye; must settle, and gives up when the signal is aborted. */
+/** Says goodbye; should give up when the signal is aborted. */
 export type Farewell = (signal: AbortSignal) => Promise<void>;
 
-const farewells = new Set<Farewell>();
-let isListening = false;
+/** What all copies of this library in a process share: two that listen would each leave the end to the other. */
+interface Farewells {
+  readonly toSay: Set<Farewell>;
+  isSaying: boolean;
+  stopListening: (() => void) | undefined;
+}
+
+const SHARED = Symbol.for('@membrane/client farewells');
+const ofProcess = globalThis as unknown as Record<typeof SHARED, Farewells | undefined>;
+const farewells = (ofProcess[SHARED] ??= { toSay: new Set(), isSaying: false, stopListening: undefined });
 
 /**
  * Has something said before the process ends by itself, or by SIGTERM or SIGINT where the program has no handler of
@@ -15,25 +25,29 @@ let isListening = false;
  * @returns what takes it back.
  */
 export function beforeProcessEnds(farewell: Farewell): () => void {
-  listen();
-  farewells.add(farewell);
+  farewells.stopListening ??= listen();
+  farewells.toSay.add(farewell);
   return () => {
-    farewells.delete(farewell);
-    if (farewells.size === 0) stopListening();
+    farewells.toSay.delete(farewell);
+    stopWhenIdle();
   };
 }
 
-function listen(): void {
-  if (isListening) return;
-  isListening = true;
+function listen(): () => void {
   process.on('beforeExit', onBeforeExit);
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  // Before all others: a handler of the program that is to run once is gone when its turn has come.
+  for (const signal of SIGNALS) process.prependListener(signal, onSignal);
+  return () => {
+    process.off('beforeExit', onBeforeExit);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  };
 }
 
-function stopListening(): void {
-  isListening = false;
-  process.off('beforeExit', onBeforeExit);
-  for (const signal of SIGNALS) process.off(signal, onSignal);
+/** A second signal while goodbye is said changes nothing. */
+function stopWhenIdle(): void {
+  if (farewells.toSay.size > 0 || farewells.isSaying) return;
+  farewells.stopListening?.();
+  farewells.stopListening = undefined;
 }
 
 function onBeforeExit(): void {
@@ -42,20 +56,47 @@ function onBeforeExit(): void {
 
 function onSignal(signal: NodeJS.Signals): void {
   // A program that handles the signal decides for itself when it ends, and if.
-  if (process.listenerCount(signal) > 1) return;
+  if (farewells.isSaying || handlersOfProgram(signal) > 1) return;
   void sayAll().then(() => {
-    stopListening();
+    farewells.stopListening?.();
+    farewells.stopListening = undefined;
     process.kill(process.pid, signal);
+    // The first process of a container outlives a signal that it does not handle, and would go on without its name.
+    setTimeout(() => {
+      if (handlersOfProgram(signal) === 0) process.exit(128 + constants.signals[signal]);
+    }, FAREWELL_TIMEOUT_MS).unref();
   });
 }
 
+/** Handlers of a signal, but those of `signal-exit`, which raises it again as soon as no other is left. */
+function handlersOfProgram(signal: NodeJS.Signals): number {
+  const newer = (globalThis as Record<symbol, unknown>)[Symbol.for('signal-exit emitter')];
+  const older = (process as { __signal_exit_emitter__?: unknown }).__signal_exit_emitter__;
+  return process.listenerCount(signal) - countOf(newer) - countOf(older);
+}
+
+function countOf(emitter: unknown): number {
+  const count = (emitter as { count?: unknown } | undefined)?.count;
+  return typeof count === 'number' ? count : 0;
+}
+
 async function sayAll(): Promise<void> {
+  if (farewells.toSay.size === 0) return;
+  farewells.isSaying = true;
   const limit = new AbortController();
-  // Holds the process until all is said.
-  const timer = setTimeout(() => limit.abort(), FAREWELL_TIMEOUT_MS);
-  const said = [...farewells].map((farewell) => farewell(limit.signal));
-  farewells.clear();
-  await Promise.allSettled(said);
-  clearTimeout(timer);
-  if (farewells.size === 0) stopListening();
+  const said = Promise.allSettled([...farewells.toSay].map((farewell) => farewell(limit.signal)));
+  farewells.toSay.clear();
+  await new Promise<void>((resolve) => {
+    // Holds the process until all is said, or enough was waited.
+    const timer = setTimeout(() => {
+      limit.abort();
+      resolve();
+    }, FAREWELL_TIMEOUT_MS);
+    void said.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  farewells.isSaying = false;
+  stopWhenIdle();
 }
