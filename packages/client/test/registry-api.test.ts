@@ -91,13 +91,14 @@ describe('with a registry', () => {
 
 describe('with something else', () => {
   let server: Server | undefined;
+  let connection: RegistryConnection;
 
-  async function serve(listener: RequestListener): Promise<RegistryApi> {
+  async function serve(listener: RequestListener, timeoutMs = 300): Promise<RegistryApi> {
     server = createServer(listener).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const connection = new RegistryConnection({ urls: [`http://127.0.0.1:${port}`], holdsProcess: true });
-    return new RegistryApi(connection, { namespace: 'tests', timeoutMs: 300 });
+    connection = new RegistryConnection({ urls: [`http://127.0.0.1:${port}`], holdsProcess: true });
+    return new RegistryApi(connection, { namespace: 'tests', timeoutMs });
   }
 
   afterEach(() => {
@@ -121,6 +122,30 @@ describe('with something else', () => {
   it('gives up on a registry that does not answer', async () => {
     const api = await serve(() => undefined);
     await expect(api.status()).rejects.toMatchObject({ code: 'registry_unreachable' });
+  });
+
+  it('has the time of one call for a connection that breaks and the one after it', async () => {
+    let requests = 0;
+    const api = await serve((request) => {
+      requests += 1;
+      setTimeout(() => request.socket.resetAndDestroy(), 500);
+    }, 600);
+    const startMs = performance.now();
+    await expect(api.status()).rejects.toThrow('no answer within 600 ms');
+    expect(performance.now() - startMs).toBeLessThan(850);
+    expect(requests).toBe(2);
+  });
+
+  it('ends what is under way when it is closed, and begins nothing', async () => {
+    const api = await serve(() => undefined, 30_000);
+    const waiting = Promise.allSettled([api.status(), api.discover('x')]);
+    await once(server ?? process, 'request');
+    const startMs = performance.now();
+    connection.close();
+    const closed = { code: 'client_closed', message: 'this client was closed' };
+    expect(await waiting).toMatchObject([{ reason: closed }, { reason: closed }]);
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+    await expect(api.status()).rejects.toMatchObject(closed);
   });
 
   it('stops waiting when it is told to', async () => {

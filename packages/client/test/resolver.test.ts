@@ -101,4 +101,92 @@ describe('the resolver', () => {
     expect(await resolve('oven')).toMatchObject({ id: 'oven' });
     expect(asked).toHaveLength(2);
   });
+
+  it('does not wait again for a registry that was away, until that answers', async () => {
+    const { resolve, clock, asked, answerBy } = setUp();
+    for (const id of ['oven', 'pot']) await resolve(id);
+    clock.advance(5_000);
+    answerBy(away);
+    expect(await resolve('oven')).toEqual({ id: 'oven', isStale: true });
+    let give: (found: Found) => void = () => undefined;
+    answerBy(() => new Promise((resolveAnswer) => (give = resolveAnswer)));
+    expect(await resolve('oven')).toEqual({ id: 'oven', isStale: true });
+    expect(await resolve('pot')).toEqual({ id: 'pot', isStale: true });
+    // One question at a time finds out whether it is back.
+    expect(asked.slice(2)).toEqual(['oven', 'oven']);
+    give({ id: 'oven' } as Found);
+    await settle();
+    answerBy((id) => Promise.resolve({ id } as Found));
+    expect(await resolve('oven')).toEqual({ id: 'oven', isStale: false });
+    expect(await resolve('pot')).toEqual({ id: 'pot', isStale: false });
+    expect(asked.slice(4)).toEqual(['pot']);
+  });
+
+  it('waits for a registry that was away where it knows nothing, or has not tried for long', async () => {
+    const { resolve, clock, answerBy } = setUp();
+    await resolve('oven');
+    clock.advance(5_000);
+    answerBy(away);
+    await resolve('oven');
+    await resolve('oven');
+    await settle();
+    await expect(resolve('pot')).rejects.toMatchObject({ code: 'registry_unreachable' });
+    answerBy((id) => Promise.resolve({ id } as Found));
+    clock.advance(30_000);
+    expect(await resolve('oven')).toEqual({ id: 'oven', isStale: false });
+  });
+
+  it('lets those who find out that a registry hangs wait, and gives the others an older answer', async () => {
+    const { resolve, clock, asked, answerBy } = setUp();
+    for (const id of ['oven', 'pot']) await resolve(id);
+    clock.advance(5_000);
+    const fail: ((error: Error) => void)[] = [];
+    answerBy(() => new Promise((_, reject) => fail.push(reject)));
+    const patient = resolve('oven');
+    clock.advance(1_000);
+    expect(await resolve('oven')).toEqual({ id: 'oven', isStale: true });
+    expect(await resolve('pot')).toEqual({ id: 'pot', isStale: true });
+    for (const reject of fail) reject(new MembraneError('registry_unreachable', 'away'));
+    expect(await patient).toEqual({ id: 'oven', isStale: true });
+    expect(asked.slice(2)).toEqual(['oven', 'oven']);
+  });
+
+  it('waits no longer than a caller has time, while the question goes on for the others', async () => {
+    const { resolver, resolve, clock, asked, answerBy } = setUp();
+    let give: (found: Found) => void = () => undefined;
+    answerBy(() => new Promise((resolveAnswer) => (give = resolveAnswer)));
+    const hurried = { useCache: true, signal: undefined, timeoutMs: 100 };
+    const hasty = resolver.resolve('oven', hurried);
+    const patient = resolve('oven');
+    clock.advance(100);
+    await expect(hasty).rejects.toMatchObject({
+      code: 'registry_unreachable',
+      message: 'no answer within 100 ms',
+    });
+    give({ id: 'oven' } as Found);
+    expect(await patient).toEqual({ id: 'oven', isStale: false });
+    expect(asked).toEqual(['oven']);
+    clock.advance(5_000);
+    const late = resolver.resolve('oven', hurried);
+    clock.advance(100);
+    expect(await late).toEqual({ id: 'oven', isStale: true });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('keeps its answers from whoever would change them', async () => {
+    const { resolve, answerBy } = setUp();
+    const told = { id: 'oven', metadata: { shelves: [1] }, instances: [{ instanceId: 'default' }] };
+    answerBy(() => Promise.resolve(structuredClone(told) as unknown as Found));
+    const [found, alike] = await Promise.all([resolve('oven'), resolve('oven')]);
+    expect(() => (found?.metadata['shelves'] as number[]).push(2)).toThrow(TypeError);
+    expect(() => found?.instances.pop()).toThrow(TypeError);
+    Object.assign(found ?? {}, { id: 'changed' });
+    expect(alike).toEqual({ ...told, isStale: false });
+    expect(await resolve('oven')).toEqual({ ...told, isStale: false });
+  });
 });
+
+/** Until note was taken of what has been answered. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
