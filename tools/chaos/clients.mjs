@@ -17,9 +17,6 @@ const INTERVAL_MS = 1_000;
 /** A client waits at most one interval until it asks, and once more: its call failed, or it lost its registration. */
 const WAITS_MS = INTERVAL_MS + Math.min(INTERVAL_MS, Math.max(MAX_BACKOFF_MS, MAX_REGISTRATION_SPREAD_MS));
 
-/** For the processor, which all want at the same moment: made for two cores, that 200 clients and a registry share. */
-const ALLOWANCE_MS = { always: 750, perClient: 2.5 };
-
 /** Longer than a lease. */
 const MAX_AWAY_MS = 6_000;
 /** Of the run. */
@@ -30,9 +27,10 @@ const IMPATIENCE = 0.2;
 const SAMPLED_CLIENTS = 20;
 
 /**
- * @param {{ clients: number; seconds: number; seed: number; onProgress: (line: string) => void }} options
+ * @param {{ clients: number; seconds: number; allowance: number; seed: number; onProgress: (line: string) => void }}
+ * options `allowance`: milliseconds for the processor, which all want at the same moment
  */
-export async function clients({ clients: count, seconds, seed, onProgress }) {
+export async function clients({ clients: count, seconds, allowance: allowanceMs, seed, onProgress }) {
   const random = createRandom(seed);
   const meter = new RequestMeter();
   const registry = new TroubledRegistry({
@@ -42,7 +40,6 @@ export async function clients({ clients: count, seconds, seed, onProgress }) {
     // Looking is none of the clients' doing.
     onAnswered: (atMs, path) => path !== '/list' && meter.note(atMs),
   });
-  const allowanceMs = ALLOWANCE_MS.always + ALLOWANCE_MS.perClient * count;
   const boundMs = WAITS_MS + allowanceMs;
   const report = new ClientsReport({
     clients: count,

@@ -27,7 +27,8 @@ it('clients get over a registry that is killed, stopped, suspended, emptied and 
     recovery: { count: number };
     events: Record<string, number>;
     violations: string[];
-  }>('clients', '--clients', '12', '--seconds', '12');
+    // How soon they get over it is for the full run to tell, on a machine of its own.
+  }>('clients', '--clients', '12', '--seconds', '12', '--allowance', '15000');
   expect(report.violations).toEqual([]);
   const faults = Object.values(report.faults).reduce((sum, count) => sum + count, 0);
   expect(faults).toBeGreaterThanOrEqual(3);
