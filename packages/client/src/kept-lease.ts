@@ -10,12 +10,20 @@ export type LeaseRequest = Omit<CamelCased<RegistrationRequest>, 'leaseToken' | 
   heartbeatIntervalMs: number;
 };
 
+export interface KeptLeaseParts {
+  readonly holdsProcess: boolean;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
 /** A registration that is kept until it is released, or ended by the registry. Only its keeper changes it. */
 export class KeptLease {
   request: LeaseRequest;
   readonly tell: Tell;
   /** True: the process lives as long as the lease is kept. */
   holdsProcess: boolean;
+  /** Of a call that is about this lease alone. */
+  readonly timeoutMs: number;
   /** Whether its teller knows that no registry answers. */
   isToldUnreachable = false;
   /** `registering`: not held yet, or no more, and tried again. */
@@ -35,10 +43,11 @@ export class KeptLease {
   first: { resolve: () => void; reject: (error: Error) => void } | undefined;
   readonly #clock: Clock;
 
-  constructor(request: LeaseRequest, tell: Tell, holdsProcess: boolean, clock: Clock) {
+  constructor(request: LeaseRequest, tell: Tell, { holdsProcess, timeoutMs, clock }: KeptLeaseParts) {
     this.request = request;
     this.tell = tell;
     this.holdsProcess = holdsProcess;
+    this.timeoutMs = timeoutMs;
     this.#clock = clock;
     this.renewedAtMs = clock.monotonicMs();
   }

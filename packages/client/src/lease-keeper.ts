@@ -30,6 +30,8 @@ export interface KeepOptions {
   readonly holdsProcess: boolean;
   /** True: a registry that is away, or cannot store, is tried until it works. */
   readonly isPatient: boolean;
+  /** Of one try. */
+  readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -79,7 +81,7 @@ export class LeaseKeeper {
   keep(
     request: LeaseRequest,
     tell: Tell,
-    { holdsProcess, isPatient, signal }: KeepOptions,
+    { holdsProcess, isPatient, timeoutMs, signal }: KeepOptions,
   ): { kept: KeptLease; settled: Promise<void> } {
     const known = this.#kept.get(leaseKey(request));
     // One that is tried again goes on being tried, should the change be refused.
@@ -94,7 +96,7 @@ export class LeaseKeeper {
       if (known.tell === tell) this.#callOff(known);
       else this.#endBy(known, supersededError(request.id));
     }
-    const kept = new KeptLease(request, tell, holdsProcess, this.#parts.clock);
+    const kept = new KeptLease(request, tell, { holdsProcess, timeoutMs, clock: this.#parts.clock });
     this.#kept.set(kept.key, kept);
     if (holdsProcess) this.#changeHold(1);
     // What comes later must also arrive later.
@@ -141,7 +143,7 @@ export class LeaseKeeper {
     const { id, namespace, instanceId } = kept.request;
     const sentAtMs = clock.monotonicMs();
     try {
-      await api.heartbeat({ id, namespace, instanceId, leaseToken }, { signal });
+      await api.heartbeat({ id, namespace, instanceId, leaseToken }, { signal, timeoutMs: kept.timeoutMs });
       this.#noteRenewed(kept, sentAtMs);
     } catch (error) {
       if (isMembraneError(error) && !error.retryable) this.#noteFault(kept, error.code, sentAtMs);
@@ -229,7 +231,10 @@ export class LeaseKeeper {
   async #register(kept: KeptLease, signal?: AbortSignal): Promise<void> {
     const { api, leaseToken, clock } = this.#parts;
     const sentAtMs = clock.monotonicMs();
-    const answer = await api.register({ ...kept.request, leaseToken, attempt: kept.attempt }, { signal });
+    const answer = await api.register(
+      { ...kept.request, leaseToken, attempt: kept.attempt },
+      { signal, timeoutMs: kept.timeoutMs },
+    );
     if (!hasEnded(kept)) this.#noteRegistered(kept, answer, sentAtMs);
   }
 

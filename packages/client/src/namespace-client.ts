@@ -87,7 +87,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.options = options;
     const { registryUrls: urls, timeoutMs, namespace, cache } = options;
     const leaseToken = options.leaseToken ?? processLeaseToken();
-    this.#shared = acquireRegistry({ urls, timeoutMs, leaseToken });
+    this.#shared = acquireRegistry({ urls, leaseToken });
     this.#api = new RegistryApi(this.#shared.connection, { namespace, timeoutMs });
     const { keeper } = this.#shared;
     this.#own = new OwnRegistration({ options, api: this.#api, keeper, tell: this.#tell });
@@ -179,7 +179,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   ): Promise<FoundMembrane | undefined> {
     this.#assertOpen();
     if (this.#resolver !== undefined) {
-      return this.#resolver.resolve(id, { useCache, signal: call.signal });
+      return this.#resolver.resolve(id, { useCache, ...call });
     }
     const found = await this.#api.discover(id, call);
     return found === undefined ? undefined : { ...found, isStale: false };

@@ -105,6 +105,7 @@ export class OwnRegistration {
         const begun = this.#parts.keeper.keep(request, this.#tell, {
           holdsProcess,
           isPatient,
+          timeoutMs: this.#parts.options.timeoutMs,
           signal: callOff.signal,
         });
         this.#kept = begun.kept;

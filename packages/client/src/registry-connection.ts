@@ -7,11 +7,18 @@ import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 /** Requests of one process at once, to one registry; more wait their turn. */
 const MAX_SOCKETS = 64;
 
+/** Which of several registries is asked first. Connections that share it move from one to the next together. */
+export interface RegistryPreference {
+  index: number;
+}
+
 export interface ConnectionOptions {
   /** Base URLs without a slash at their end. The first one that answers is used until it fails. */
   readonly urls: readonly string[];
   /** True: a request under way keeps the process alive, as a file that is read does. */
   readonly holdsProcess: boolean;
+  /** Of its own, unless it is given one. */
+  readonly preference?: RegistryPreference;
 }
 
 export interface ConnectionRequest {
@@ -35,11 +42,15 @@ export class RegistryConnection {
   readonly #http: AxiosInstance;
   readonly #agents: readonly (HttpAgent | HttpsAgent)[];
   readonly #holdsProcess: boolean;
-  #preferred = 0;
+  readonly #preference: RegistryPreference;
+  /** Limits of the requests under way. */
+  readonly #underWay = new Set<AbortController>();
+  #isClosed = false;
 
-  constructor({ urls, holdsProcess }: ConnectionOptions) {
+  constructor({ urls, holdsProcess, preference = { index: 0 } }: ConnectionOptions) {
     this.#urls = urls;
     this.#holdsProcess = holdsProcess;
+    this.#preference = preference;
     const limits = { keepAlive: true, maxSockets: MAX_SOCKETS };
     const httpAgent = new HttpAgent(limits);
     const httpsAgent = new HttpsAgent(limits);
@@ -58,52 +69,53 @@ export class RegistryConnection {
 
   /** The registry that answered last, or is asked first. */
   get url(): string {
-    return this.#urls[this.#preferred] ?? '';
+    return this.#urls[this.#preference.index] ?? '';
   }
 
   /**
    * @throws MembraneError with the registry's own code; `registry_unreachable` where none answered, with the cause
-   * chained. An abort rejects with the signal's reason.
+   * chained; `client_closed` after `close()`. An abort rejects with the signal's reason.
    */
   async request(request: ConnectionRequest): Promise<AxiosResponse<unknown>> {
     const endMs = performance.now() + request.timeoutMs;
-    const first = this.#preferred;
+    const first = this.#preference.index;
     const failures: MembraneError[] = [];
     for (let offset = 0; offset < this.#urls.length; offset += 1) {
       const index = (first + offset) % this.#urls.length;
       const left = this.#urls.length - offset;
       try {
         const response = await this.#ask(index, request, (endMs - performance.now()) / left);
-        this.#preferred = index;
+        this.#prefer(index, first);
         return response;
       } catch (error) {
         if (!isMembraneError(error)) throw error;
         if (error.status !== 503) {
-          this.#preferred = index;
+          this.#prefer(index, first);
           throw error;
         }
         failures.push(error);
       }
     }
     // The next call begins with another one, so that one which hangs does not eat the time of every call.
-    this.#preferred = (first + 1) % this.#urls.length;
+    this.#prefer((first + 1) % this.#urls.length, first);
     throw summarize(failures);
   }
 
-  /** Lets go of the connections. */
+  /** Ends the requests under way, which reject with `client_closed` as all later ones, and the connections. */
   close(): void {
+    this.#isClosed = true;
+    for (const limit of this.#underWay) limit.abort();
     for (const agent of this.#agents) agent.destroy();
   }
 
-  /** Asks one registry; once more where a kept connection turns out to be dead, since the registry may live. */
+  /** Unless another request, that ended earlier, has moved on from the same registry. */
+  #prefer(index: number, first: number): void {
+    if (this.#preference.index === first) this.#preference.index = index;
+  }
+
   async #ask(index: number, request: ConnectionRequest, timeoutMs: number): Promise<AxiosResponse<unknown>> {
     const url = this.#urls[index] ?? '';
-    const response = await this.#send(url, request, timeoutMs).catch((error: unknown) => {
-      if (isMembraneError(error) && isBrokenConnection(error.cause)) {
-        return this.#send(url, request, timeoutMs);
-      }
-      throw error;
-    });
+    const response = await this.#send(url, request, timeoutMs);
     if (response.status === 200 && request.isAnswer(response.data)) return response;
     const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
     const problem = fromProblem(
@@ -119,20 +131,23 @@ export class RegistryConnection {
     );
   }
 
+  /** Sends it again where a kept connection turns out to be dead, since the registry may live. */
   async #send(
     url: string,
     { method, path, query, body, signal }: ConnectionRequest,
     timeoutMs: number,
   ): Promise<AxiosResponse<unknown>> {
     signal?.throwIfAborted();
+    this.#assertOpen();
     // Of our own, for axios watches only the silence on a socket, and a signal of the caller may outlive many calls.
     const limit = new AbortController();
     const abort = (): void => limit.abort();
     const timer = setTimeout(abort, Math.max(timeoutMs, 1));
     if (!this.#holdsProcess) timer.unref();
     signal?.addEventListener('abort', abort);
-    try {
-      return await this.#http.request({
+    this.#underWay.add(limit);
+    const send = (): Promise<AxiosResponse<unknown>> =>
+      this.#http.request({
         baseURL: url,
         method,
         url: path,
@@ -140,15 +155,26 @@ export class RegistryConnection {
         ...(query === undefined ? {} : { params: query }),
         ...(body === undefined ? {} : { data: body }),
       });
+    try {
+      return await send().catch((error: unknown) => {
+        if (isBrokenConnection(error)) return send();
+        throw error;
+      });
     } catch (cause) {
       signal?.throwIfAborted();
+      this.#assertOpen();
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
       const reason = limit.signal.aborted ? `no answer within ${Math.round(timeoutMs)} ms` : code;
       throw new MembraneError('registry_unreachable', `no registry answers at ${url} (${reason})`, { cause });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
+      this.#underWay.delete(limit);
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new MembraneError('client_closed', 'this client was closed');
   }
 }
 

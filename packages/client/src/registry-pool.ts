@@ -1,6 +1,7 @@
 import { DEFAULT_NAMESPACE } from '@membrane/protocol';
 import { systemClock } from './clock.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { DEFAULT_CLIENT_OPTIONS } from './options.js';
 import { RegistryApi } from './registry-api.js';
 import { RegistryConnection } from './registry-connection.js';
 
@@ -16,7 +17,6 @@ export interface SharedRegistry {
 export interface SharedRegistryRequest {
   readonly urls: readonly string[];
   readonly leaseToken: string;
-  readonly timeoutMs: number;
 }
 
 interface Entry {
@@ -29,9 +29,9 @@ interface Entry {
 /** One batch of heartbeats a process is only possible where its clients share the keeper that sends it. */
 const entries = new Map<string, Entry>();
 
-export function acquireRegistry({ urls, leaseToken, timeoutMs }: SharedRegistryRequest): SharedRegistry {
-  const key = JSON.stringify([urls, leaseToken, timeoutMs]);
-  const entry = entries.get(key) ?? createEntry({ urls, leaseToken, timeoutMs });
+export function acquireRegistry({ urls, leaseToken }: SharedRegistryRequest): SharedRegistry {
+  const key = JSON.stringify([urls, leaseToken]);
+  const entry = entries.get(key) ?? createEntry({ urls, leaseToken });
   entries.set(key, entry);
   entry.users += 1;
   let isReleased = false;
@@ -50,12 +50,15 @@ export function acquireRegistry({ urls, leaseToken, timeoutMs }: SharedRegistryR
   };
 }
 
-function createEntry({ urls, leaseToken, timeoutMs }: SharedRegistryRequest): Entry {
-  const background = new RegistryConnection({ urls, holdsProcess: false });
-  // Every lease names its namespace.
+function createEntry({ urls, leaseToken }: SharedRegistryRequest): Entry {
+  // Registries need not know of each other: what is called must be the one that has the leases.
+  const preference = { index: 0 };
+  const background = new RegistryConnection({ urls, holdsProcess: false, preference });
+  // Every lease names its namespace; clients that differ in their time for a call share this.
+  const { timeoutMs } = DEFAULT_CLIENT_OPTIONS;
   const api = new RegistryApi(background, { namespace: DEFAULT_NAMESPACE, timeoutMs });
   return {
-    connection: new RegistryConnection({ urls, holdsProcess: true }),
+    connection: new RegistryConnection({ urls, holdsProcess: true, preference }),
     background,
     keeper: new LeaseKeeper({ api, leaseToken, clock: systemClock, random: Math.random }),
     users: 0,

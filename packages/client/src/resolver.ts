@@ -1,12 +1,22 @@
-import { isMembraneError, type CamelCased, type DiscoveredMembrane } from '@membrane/protocol';
+import { isMembraneError, MembraneError, type CamelCased, type DiscoveredMembrane } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import { waitWithSignal } from './abort.js';
 import type { Clock } from './clock.js';
 import type { ClientOptions } from './options.js';
+import type { CallOptions } from './registry-api.js';
 
-/** A membrane as it was found, with all its instances. */
+/** Since an answer is this late, its registry counts as away for those who have an older one. */
+const LATE_AFTER_MS = 250;
+
+/** So long after a failure nobody who has an older answer waits for a registry: it is tried in the background. */
+const AWAY_FOR_MS = 30_000;
+
+/**
+ * A membrane as it was found, with all its instances. Where answers are remembered, its metadata and its instances are
+ * frozen.
+ */
 export type FoundMembrane = CamelCased<DiscoveredMembrane> & {
-  /** True where no registry could be reached, and this is what one said before. */
+  /** True where no registry answers, or none in good time, and this is what one said before. */
   readonly isStale: boolean;
 };
 
@@ -17,10 +27,10 @@ export interface ResolverParts {
   readonly clock: Clock;
 }
 
-export interface ResolveOptions {
+/** Signal and time limit end the wait of one caller; the question is asked on, for the others. */
+export interface ResolveOptions extends CallOptions {
   /** False asks the registry, whatever is known. */
   readonly useCache: boolean;
-  readonly signal: AbortSignal | undefined;
 }
 
 interface Answer {
@@ -28,11 +38,19 @@ interface Answer {
   readonly atMs: number;
 }
 
+interface Question {
+  readonly answer: Promise<Answer>;
+  readonly atMs: number;
+}
+
 /** Finds membranes by id, and remembers: a bounded number of answers, and one question at a time for an id. */
 export class Resolver {
   readonly #parts: ResolverParts;
   readonly #answers: LRUCache<string, Answer>;
-  readonly #asking = new Map<string, Promise<Answer>>();
+  /** The oldest first. */
+  readonly #asking = new Map<string, Question>();
+  #awayUntilMs = Number.NEGATIVE_INFINITY;
+  #isProbing = false;
 
   constructor(parts: ResolverParts) {
     this.#parts = parts;
@@ -41,23 +59,23 @@ export class Resolver {
   }
 
   /**
-   * @throws MembraneError; where no registry can be reached, only if none has said anything of the id within
-   * `maxStaleMs`.
+   * @throws MembraneError; where no registry can be reached, or not within `timeoutMs`, only if none has said anything
+   * of the id within `maxStaleMs`.
    */
-  async resolve(id: string, { useCache, signal }: ResolveOptions): Promise<FoundMembrane | undefined> {
-    signal?.throwIfAborted();
-    const known = this.#answers.get(id);
-    if (useCache && known !== undefined && this.#isFresh(known)) return toFound(known, false);
+  async resolve(id: string, { useCache, ...limits }: ResolveOptions): Promise<FoundMembrane | undefined> {
+    limits.signal?.throwIfAborted();
+    const known = useCache ? this.#answers.get(id) : undefined;
+    if (known !== undefined && this.#isFresh(known)) return toFound(known, false);
+    // That there was nobody cannot be marked as stale: it is not said without a try.
+    if (known?.membrane !== undefined && this.#isUsable(known) && this.#isAway()) {
+      this.#probe(id);
+      return toFound(known, true);
+    }
     try {
-      // One who gives up does not end the question of the others.
-      const asked = (useCache ? this.#asking.get(id) : undefined) ?? this.#ask(id);
-      return toFound(await waitWithSignal(asked, signal), false);
+      const question = (useCache ? this.#asking.get(id) : undefined) ?? this.#ask(id);
+      return toFound(await this.#wait(question.answer, limits), false);
     } catch (error) {
-      const isAway =
-        isMembraneError(error) && (error.code === 'registry_unreachable' || error.code === 'not_ready');
-      if (!useCache || !isAway || known === undefined || this.#ageMs(known) > this.#parts.cache.maxStaleMs) {
-        throw error;
-      }
+      if (known === undefined || !this.#isUsable(known) || !tellsOfAbsence(error)) throw error;
       return toFound(known, true);
     }
   }
@@ -68,21 +86,63 @@ export class Resolver {
     this.#asking.delete(id);
   }
 
-  #ask(id: string): Promise<Answer> {
+  #ask(id: string): Question {
     const atMs = this.#parts.clock.monotonicMs();
-    const asked = this.#parts
+    const answer = this.#parts
       .ask(id)
       .then((membrane) => {
-        const answer = { membrane, atMs };
+        // Frozen once, in place of a deep copy for everyone who asks.
+        const fresh = { membrane: freezeDeeply(membrane), atMs };
+        this.#awayUntilMs = Number.NEGATIVE_INFINITY;
         // What was asked anew, or forgotten, meanwhile is known better.
-        if (this.#asking.get(id) === asked) this.#answers.set(id, answer);
-        return answer;
+        if (this.#asking.get(id) === question) this.#answers.set(id, fresh);
+        return fresh;
+      })
+      .catch((error: unknown) => {
+        this.#awayUntilMs = tellsOfAbsence(error)
+          ? this.#parts.clock.monotonicMs() + AWAY_FOR_MS
+          : Number.NEGATIVE_INFINITY;
+        throw error;
       })
       .finally(() => {
-        if (this.#asking.get(id) === asked) this.#asking.delete(id);
+        if (this.#asking.get(id) === question) this.#asking.delete(id);
       });
-    this.#asking.set(id, asked);
-    return asked;
+    const question = { answer, atMs };
+    this.#asking.delete(id);
+    this.#asking.set(id, question);
+    return question;
+  }
+
+  /** Asks in the background, one question at a time: the first that is answered says that the registry is back. */
+  #probe(id: string): void {
+    if (this.#isProbing || this.#asking.has(id)) return;
+    this.#isProbing = true;
+    this.#ask(id)
+      .answer.catch(() => undefined)
+      .finally(() => (this.#isProbing = false));
+  }
+
+  async #wait(answer: Promise<Answer>, { signal, timeoutMs }: CallOptions): Promise<Answer> {
+    if (timeoutMs === undefined) return waitWithSignal(answer, signal);
+    const limit = new AbortController();
+    const timer = this.#parts.clock.setTimer(() => {
+      limit.abort(new MembraneError('registry_unreachable', `no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+    try {
+      return await waitWithSignal(waitWithSignal(answer, limit.signal), signal);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #isAway(): boolean {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const [oldest] = this.#asking.values();
+    return nowMs < this.#awayUntilMs || (oldest !== undefined && nowMs - oldest.atMs > LATE_AFTER_MS);
+  }
+
+  #isUsable(answer: Answer): boolean {
+    return this.#ageMs(answer) <= this.#parts.cache.maxStaleMs;
   }
 
   #isFresh(answer: Answer): boolean {
@@ -95,7 +155,17 @@ export class Resolver {
   }
 }
 
-/** A copy, since its receiver may change it; undefined where nobody has the id. */
+function tellsOfAbsence(error: unknown): boolean {
+  return isMembraneError(error) && (error.code === 'registry_unreachable' || error.code === 'not_ready');
+}
+
+/** A copy, for the mark; undefined where nobody has the id. */
 function toFound({ membrane }: Answer, isStale: boolean): FoundMembrane | undefined {
   return membrane === undefined ? undefined : { ...membrane, isStale };
+}
+
+/** Of what came as JSON, which nests no deeper than a registry allows. */
+function freezeDeeply<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freezeDeeply);
+  return value;
 }

@@ -2,12 +2,10 @@ import { acquireRegistry } from '../src/registry-pool.js';
 import { AT, useClients } from './support/clients.js';
 import { eventually } from './support/eventually.js';
 import { useProcesses } from './support/processes.js';
-import { useProxies } from './support/proxy.js';
 import { idsAt } from './support/registry-view.js';
 
 const { startRegistry } = useProcesses();
 const createClient = useClients();
-const createProxy = useProxies();
 
 describe('the clients of a process', () => {
   it('call the registry that their leases have moved to', async () => {
@@ -27,8 +25,7 @@ describe('the clients of a process', () => {
   });
 
   it('share one keeper of leases, whatever time each gives its calls', async () => {
-    const { port } = await startRegistry();
-    const { url } = await createProxy(port);
+    const { url } = await startRegistry();
     const older = createClient('oven', { registryUrl: url, timeoutMs: 5_000 });
     const newer = createClient('oven', { registryUrl: url, timeoutMs: 6_000 });
     await older.client.register(AT);
