@@ -42,7 +42,12 @@ export function createCli(
     .completion('completion', 'print a completion script for bash or zsh')
     .demandCommand(1, 'which command?')
     .version(version)
-    .parserConfiguration({ 'camel-case-expansion': false, 'populate--': true })
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'populate--': true,
+      // What `run` hands on stays as it was written.
+      'parse-positional-numbers': false,
+    })
     .check(refuseExcess)
     .strict()
     .exitProcess(false)

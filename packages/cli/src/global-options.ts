@@ -50,6 +50,10 @@ const FLAGS: Readonly<Record<string, string>> = {
   instanceId: '--instance',
   parent: 'the parent',
   metadata: '--meta',
+  timeoutMs: '--timeout',
+  communicationMode: '--mode',
+  endpoint: '--endpoint',
+  weight: '--weight',
 };
 
 /**
@@ -73,12 +77,25 @@ export async function openClient(
   try {
     return createNamespaceClient(id, given);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const [option = '', ...words] = error.message.split(' ');
-    const flag = FLAGS[option];
-    if (flag === undefined) throw error;
-    throw new CommandError([flag, ...words].join(' '), EXIT_CODES.usage, { cause: error });
+    throw nameFlag(error);
   }
+}
+
+/** The same error about the flag, where it is about an option of the client that a flag gave. */
+export function nameFlag(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'invalid_request') return error;
+  const [option = '', ...words] = error.message.split(' ');
+  const flag = FLAGS[option];
+  // A key of a config file is followed by `in FILE`.
+  if (flag === undefined || words[0] === 'in') return error;
+  return new CommandError([flag, ...words].join(' '), EXIT_CODES.usage, { cause: error });
+}
+
+/** The flags to repeat in a later command about the same registration. */
+export function repeatFlags(args: GlobalArguments & { instance?: string | undefined }, id: string): string {
+  const flags = ['namespace', 'instance', 'registry-url'] as const;
+  const given = flags.flatMap((flag) => (args[flag] === undefined ? [] : [`--${flag} ${args[flag]}`]));
+  return [`--id ${id}`, ...given].join(' ');
 }
 
 /** Milliseconds of a flag; undefined where it was not given. */

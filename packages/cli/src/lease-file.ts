@@ -12,11 +12,13 @@ import { EXIT_CODES } from './exit-codes.js';
  */
 export class LeaseFile {
   readonly #path: string;
-  readonly #name: { readonly namespace: string; readonly id: string; readonly instanceId: string };
+  /** Another registry knows another registration by the same name. */
+  readonly #name: Readonly<Record<'registry' | 'namespace' | 'id' | 'instanceId', string>>;
 
-  constructor({ options: { namespace, id, instanceId } }: Pick<NamespaceClient, 'options'>) {
+  constructor({ options }: Pick<NamespaceClient, 'options'>) {
+    const { registryUrls, namespace, id, instanceId } = options;
     const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
-    this.#name = { namespace, id, instanceId };
+    this.#name = { registry: registryUrls[0] ?? '', namespace, id, instanceId };
     // Not every file system tells upper from lower case, or takes a colon.
     const hash = createHash('sha256').update(JSON.stringify(this.#name)).digest('hex').slice(0, 32);
     this.#path = join(state, 'membrane', 'leases', `${hash}.json`);

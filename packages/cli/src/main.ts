@@ -1,7 +1,7 @@
 import { CommandError } from './command-error.js';
 import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
-import { createOutput } from './output.js';
+import { createOutput, toPrintable } from './output.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -10,13 +10,15 @@ export async function main(args: readonly string[]): Promise<number> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? EXIT_CODES.done : EXIT_CODES.failed);
   });
+  // Nobody listens any more to what is said; what is done goes on.
+  process.stderr.on('error', () => undefined);
   const exit = { code: EXIT_CODES.done as number };
   try {
     await createCli(args, output, exit).parseAsync();
     return exit.code;
   } catch (error) {
     const { message, exitCode } = describeFailure(error);
-    output.say(`membrane: ${message}`);
+    output.say(`membrane: ${toPrintable(message)}`);
     return exitCode;
   }
 }

@@ -14,7 +14,7 @@ export interface RegistrationArguments extends GlobalArguments {
   mode: (typeof MODES)[number] | undefined;
   meta: string[] | undefined;
   instance: string | undefined;
-  weight: number | undefined;
+  weight: string | undefined;
   'heartbeat-interval': string | undefined;
 }
 
@@ -30,7 +30,7 @@ export function withRegistrationOptions(parser: Argv<GlobalArguments>): Argv<Reg
       },
       meta: { type: 'array', string: true, requiresArg: true, description: 'KEY=VALUE of its metadata' },
       instance: { type: 'string', requiresArg: true, description: 'which replica it is [default]' },
-      weight: { type: 'number', requiresArg: true, description: 'share of the load among replicas [1]' },
+      weight: { type: 'string', requiresArg: true, description: 'share of the load among replicas [1]' },
       'heartbeat-interval': {
         type: 'string',
         requiresArg: true,
@@ -65,5 +65,9 @@ async function readInterval(text: string | undefined): Promise<number | undefine
 
 /** The part that belongs to the registration alone. */
 export function toRegisterOptions({ endpoint, weight }: RegistrationArguments): RegisterOptions {
-  return { endpoint, weight };
+  if (weight === undefined) return { endpoint };
+  if (weight.trim() === '' || !Number.isFinite(Number(weight))) {
+    throw new CommandError(`--weight must be a number from 0 to 1000; got "${weight}"`, EXIT_CODES.usage);
+  }
+  return { endpoint, weight: Number(weight) };
 }

@@ -216,7 +216,7 @@ export class LeaseKeeper {
       // It ended, or another try was faster.
       if (kept.state !== 'registering') return;
       const error = toMembraneError(cause);
-      if (!isWorthTrying(error)) {
+      if (!isWorthTrying(error, kept)) {
         this.#endBy(kept, error);
         return;
       }
@@ -449,7 +449,8 @@ function isAway({ code }: MembraneError): boolean {
 }
 
 /** A conflict or a cycle is made by others, and can go as it came. */
-function isWorthTrying({ code, retryable }: MembraneError): boolean {
+function isWorthTrying({ code, retryable }: MembraneError, { request }: KeptLease): boolean {
+  if (code === 'cycle' && request.parent === request.id) return false;
   return retryable || code === 'conflict' || code === 'cycle' || code === 'internal_error';
 }
 

@@ -31,6 +31,12 @@ export function deregisterCommand(output: Output): CommandModule<GlobalArguments
         .example('$0 deregister oven', 'the one that `membrane register` made')
         .example('$0 deregister house --force --cascade', 'a whole subtree, whoever holds it'),
     handler: async (args) => {
+      if (args.name !== undefined && args.id !== undefined && args.name !== args.id) {
+        throw new CommandError(
+          `whose registration? "${args.name}" and --id "${args.id}" are two: give one of them`,
+          EXIT_CODES.usage,
+        );
+      }
       const { client, file } = await openWithLease(args, { id: args.name, instanceId: args.instance });
       const { id } = client;
       try {

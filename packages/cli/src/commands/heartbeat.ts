@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
-import type { GlobalArguments } from '../global-options.js';
+import { repeatFlags, type GlobalArguments } from '../global-options.js';
 import { openWithLease } from '../open-with-lease.js';
 import type { Output } from '../output.js';
 
@@ -28,7 +28,7 @@ export function heartbeatCommand(output: Output): CommandModule<GlobalArguments,
         const code = error instanceof Error && 'code' in error ? error.code : undefined;
         if (code === 'not_registered') {
           throw new CommandError(
-            `"${id}" is not registered, or no more; \`membrane register --id ${id}\` registers it`,
+            `"${id}" is not registered, or no more; \`membrane register ${repeatFlags(args, id)}\` registers it`,
             EXIT_CODES.notFound,
             { cause: error },
           );

@@ -4,7 +4,7 @@ import type { CommandModule } from 'yargs';
 import type { Lease, NamespaceClient } from '@membrane/client';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES, exitCodeOf } from '../exit-codes.js';
-import { assertNamed, openClient, type GlobalArguments } from '../global-options.js';
+import { assertNamed, nameFlag, openClient, repeatFlags, type GlobalArguments } from '../global-options.js';
 import { LeaseFile } from '../lease-file.js';
 import { describeLease, formatMs, sayWhatHappens } from '../lease-words.js';
 import { formatAge, toPrintable, type Output } from '../output.js';
@@ -14,6 +14,9 @@ import {
   withRegistrationOptions,
   type RegistrationArguments,
 } from '../registration-options.js';
+
+/** How long Ctrl-C waits for the registry to hear of it. */
+const FAREWELL_TIMEOUT_MS = 2_000;
 
 interface RegisterArguments extends RegistrationArguments {
   'keep-alive': boolean;
@@ -50,13 +53,15 @@ async function registerOnce(args: RegisterArguments, output: Output): Promise<vo
   const options = await toClientOptions(args);
   const asker = await openClient(args, options);
   const file = new LeaseFile(asker);
+  const registerOptions = toRegisterOptions(args);
   let leaseToken: string;
+  let isOurs: boolean;
   try {
     assertNamed(asker);
     const kept = await file.read();
-    const isOurs = kept !== undefined && (await isHeldBy(kept, args));
+    isOurs = kept !== undefined && (await isHeldBy(kept, args));
     if (!isOurs && !args.replace) await refuseIfHeld(asker);
-    leaseToken = isOurs ? kept : randomBytes(16).toString('hex');
+    leaseToken = isOurs && kept !== undefined ? kept : randomBytes(16).toString('hex');
   } finally {
     await asker.close();
   }
@@ -64,13 +69,14 @@ async function registerOnce(args: RegisterArguments, output: Output): Promise<vo
   try {
     // Before the registry has it, or nobody could renew what is registered.
     await file.write(leaseToken);
-    const lease = await client.register(toRegisterOptions(args)).catch(async (error: unknown) => {
-      await file.remove();
-      throw error;
+    const lease = await client.register(registerOptions).catch(async (error: unknown) => {
+      // Unless the registry may have it, or it has an earlier registration by this token.
+      if (!isOurs && isRefusal(error)) await file.remove();
+      throw nameFlag(error);
     });
     await printLease(lease, args.json, output);
     output.say(
-      `it lapses in ${formatMs(lease.expiresAfterMs)} unless it is renewed by \`membrane heartbeat --id ${lease.id}\`;` +
+      `it lapses in ${formatMs(lease.expiresAfterMs)} unless it is renewed by \`membrane heartbeat ${repeatFlags(args, lease.id)}\`;` +
         ' `membrane register --keep-alive` and `membrane run -- CMD` renew it by themselves',
     );
   } finally {
@@ -94,17 +100,24 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
     });
   }
   try {
-    if (!args.replace) await refuseIfHeld(client);
-    const lease = await client.register(toRegisterOptions(args));
+    if (!args.replace) await refuseIfHeld(client, ended.signal);
+    const lease = await client.register({ ...toRegisterOptions(args), signal: ended.signal });
     sayWhatHappens(client, output);
     await printLease(lease, args.json, output);
     output.say('it is renewed until Ctrl-C');
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
+  } catch (error) {
+    if (!ended.signal.aborted) throw nameFlag(error);
   } finally {
-    await client.close();
+    await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
   }
   if (refusal !== undefined) throw refusal;
   output.say(`"${client.id}" has left`);
+}
+
+/** True where a registry certainly made no registration. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'retryable' in error && error.retryable === false;
 }
 
 /** True where the live registration was made with this token. */
@@ -122,9 +135,9 @@ async function isHeldBy(leaseToken: string, args: RegisterArguments): Promise<bo
   }
 }
 
-async function refuseIfHeld(client: NamespaceClient): Promise<void> {
+async function refuseIfHeld(client: NamespaceClient, signal?: AbortSignal): Promise<void> {
   const { id, instanceId } = client.options;
-  const found = await client.discover(id);
+  const found = await client.discover(id, { signal });
   const live = found?.instances.find((instance) => instance.instanceId === instanceId);
   if (live === undefined) return;
   const age = formatAge(Date.now() / 1_000 - live.lastHeartbeat);

@@ -1,10 +1,11 @@
+import { closeSync, openSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
-import type { NamespaceClient } from '@membrane/client';
+import type { NamespaceClient, RegisterOptions } from '@membrane/client';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
-import { openClient, type GlobalArguments } from '../global-options.js';
+import { nameFlag, openClient, type GlobalArguments } from '../global-options.js';
 import { sayWhatHappens } from '../lease-words.js';
 import type { Output } from '../output.js';
 import {
@@ -54,7 +55,7 @@ export function runCommand(
         .example('$0 run house --id oven -- node oven.js', 'oven, below house, while it runs'),
     handler: async (args) => {
       const [command, ...commandArgs] = args['--'] ?? [];
-      if (command === undefined) {
+      if (command === undefined || command === '') {
         throw new CommandError(
           'which command? give it after --, as `membrane run -- node app.js`',
           EXIT_CODES.usage,
@@ -64,9 +65,8 @@ export function runCommand(
       sayWhatHappens(client, output);
       const end = new AbortController();
       try {
-        const registered = client.register({ ...toRegisterOptions(args), retry: true, signal: end.signal });
-        // What it was refused for has been said.
-        registered.catch(() => undefined);
+        const registered = register(client, { ...toRegisterOptions(args), signal: end.signal });
+        if (!args.require) registered.catch(sayOnce(client, end.signal, output));
         exit.code = args.require
           ? await runWhenRegistered(registered, end, () => runToEnd(command, commandArgs, client))
           : await runToEnd(command, commandArgs, client);
@@ -75,6 +75,26 @@ export function runCommand(
         await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
       }
     },
+  };
+}
+
+async function register(client: NamespaceClient, options: RegisterOptions): Promise<void> {
+  try {
+    await client.register({ ...options, retry: true });
+  } catch (error) {
+    throw nameFlag(error);
+  }
+}
+
+/** What a registry refuses is told by an event; what the client itself refuses only by its error. */
+function sayOnce(client: NamespaceClient, ended: AbortSignal, output: Output): (error: Error) => void {
+  let isTold = false;
+  const noteTold = (): void => {
+    isTold = true;
+  };
+  for (const event of ['registrationFailed', 'superseded', 'removed'] as const) client.on(event, noteTold);
+  return ({ message }) => {
+    if (!isTold && !ended.aborted) output.say(`membrane: "${client.id}" is not registered: ${message}`);
   };
 }
 
@@ -129,12 +149,23 @@ function runToEnd(command: string, args: readonly string[], client: NamespaceCli
 }
 
 function forwardSignals(child: ChildProcess): () => void {
+  const isOnTerminal = hasTerminal();
   const forward = (signal: NodeJS.Signals): void => {
-    if (process.stdin.isTTY && TERMINAL_SIGNALS.has(signal)) return;
+    if (isOnTerminal && TERMINAL_SIGNALS.has(signal)) return;
     child.kill(signal);
   };
   for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   return () => {
     for (const signal of FORWARDED_SIGNALS) process.off(signal, forward);
   };
+}
+
+/** Wherever the standard streams lead: keys are read from the terminal that controls the process, if there is one. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }

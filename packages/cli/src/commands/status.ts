@@ -6,13 +6,22 @@ import { openClient, type GlobalArguments } from '../global-options.js';
 import { formatMs } from '../lease-words.js';
 import { colorStatus, formatAge, toPrintable, type Output } from '../output.js';
 
-export function statusCommand(output: Output): CommandModule<GlobalArguments, GlobalArguments> {
+interface StatusArguments extends GlobalArguments {
+  instance: string | undefined;
+}
+
+export function statusCommand(output: Output): CommandModule<GlobalArguments, StatusArguments> {
   return {
     command: 'status',
     describe: 'who you are, where each setting comes from, and how the lease is',
-    builder: (parser) => parser.example('$0 status --id oven', 'exits by 4 where it is not registered'),
+    builder: (parser) =>
+      parser
+        .options({
+          instance: { type: 'string', requiresArg: true, description: 'which replica of it [default]' },
+        })
+        .example('$0 status --id oven', 'exits by 4 where it is not registered'),
     handler: async (args) => {
-      const client = await openClient(args);
+      const client = await openClient(args, { instanceId: args.instance });
       try {
         const status = await client.status();
         if (args.json) output.data(JSON.stringify(await toJson(status)));
@@ -45,7 +54,7 @@ async function toJson(status: ClientStatus): Promise<object> {
     id: status.id,
     namespace: status.namespace,
     instance_id: status.instanceId,
-    registered: instanceOf(status) !== undefined,
+    registered: status.registry.error === undefined ? instanceOf(status) !== undefined : null,
     lease_age_ms: leaseAgeMs(status),
     membrane: toWire<unknown>(instanceOf(status) ?? null),
     registry: { url, reachable: registry !== undefined, status: toWire<unknown>(registry ?? null) },
