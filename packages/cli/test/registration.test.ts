@@ -45,6 +45,7 @@ describe('register', () => {
     const [file = '', ...rest] = await readdir(leasesOf(user));
     expect(rest).toEqual([]);
     expect(JSON.parse(await readFile(join(leasesOf(user), file), 'utf8'))).toEqual({
+      registry: user.registry.url,
       namespace: 'default',
       id: 'oven',
       instanceId: 'default',
