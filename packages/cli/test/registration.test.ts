@@ -18,7 +18,7 @@ describe('register', () => {
     const { code, stdout, stderr } = await membrane(['register', 'house', ...flags]);
     expect([code, stdout]).toEqual([0, 'registered "oven" (left) below "house" in namespace "default"\n']);
     expect(stderr).toMatch(
-      /^it lapses in 150 s unless .*`membrane heartbeat --id oven`.*--keep-alive.*membrane run/,
+      /^it lapses in 150 s unless .*`membrane heartbeat --id oven --instance left`.*--keep-alive.*membrane run/,
     );
     expect(await membraneAt(registry.url, 'oven')).toMatchObject({
       parent: 'house',
