@@ -1,10 +1,11 @@
 // Packs every package as npm would publish it, checks the tarballs (publint, attw), installs them in an empty project
-// outside the repository, imports each entry there and runs the commands.
+// outside the repository, imports each entry there, runs the commands, and the first screen of the client's README.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkReadme } from './check-readme.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (/** @type {string} */ name) => join(root, 'node_modules', '.bin', name);
@@ -53,6 +54,15 @@ try {
     if (version !== expected) throw new Error(`${command} --version says "${version}", not "${expected}"`);
   }
   console.log('installed in an empty project: every entry can be imported, the commands run');
+  await checkReadme({
+    project,
+    readme: join(root, 'packages', 'client', 'README.md'),
+    tsc: bin('tsc'),
+    typeRoots: join(root, 'node_modules', '@types'),
+  });
+  console.log(
+    'the README runs there: as a module, as TypeScript, through require(), and without a line of code',
+  );
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

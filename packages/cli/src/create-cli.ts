@@ -49,13 +49,14 @@ export function createCli(
       'parse-positional-numbers': false,
     })
     .check(refuseExcess)
+    .check((parsed) => refuseDoubt(parsed, args))
     .strict()
     .exitProcess(false)
     .wrap(Math.min(process.stdout.columns || MAX_HELP_WIDTH, MAX_HELP_WIDTH))
     .fail((message: string | null, error: Error | undefined) => {
       // What yargs itself finds wrong comes as a message, as an error of its own, or as both.
       if (error !== undefined && error.name !== 'YError') throw error;
-      const fault = error?.message ?? message ?? 'wrong usage';
+      const fault = (error?.message ?? message ?? 'wrong usage').replace(/:?\s*\n\s*/g, ': ');
       throw new CommandError(`${fault}; see membrane --help`, EXIT_CODES.usage);
     });
 }
@@ -70,6 +71,17 @@ function refuseExcess(args: Readonly<Record<string, unknown>>): true {
   const [verb] = args['_'] as readonly unknown[];
   if (args['--'] !== undefined && verb !== 'run') {
     throw new CommandError('nothing may follow --, except after `membrane run`', EXIT_CODES.usage);
+  }
+  return true;
+}
+
+/** The parser takes whatever is not `true` for false. */
+function refuseDoubt(parsed: Readonly<Record<string, unknown>>, args: readonly string[]): true {
+  const end = args.indexOf('--');
+  for (const arg of end === -1 ? args : args.slice(0, end)) {
+    const [, flag = '', value = ''] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (typeof parsed[flag] !== 'boolean' || value === 'true' || value === 'false') continue;
+    throw new CommandError(`--${flag} must be true or false; got "${value}"`, EXIT_CODES.usage);
   }
   return true;
 }

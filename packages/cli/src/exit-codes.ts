@@ -8,6 +8,9 @@ export const EXIT_CODES = Object.freeze({
   refused: 5,
 });
 
+/** As shells have it: what a signal ended exits by this and its number. */
+export const SIGNAL_EXIT_BASE = 128;
+
 const BY_ERROR_CODE: Readonly<Record<string, number>> = {
   invalid_request: EXIT_CODES.usage,
   registry_unreachable: EXIT_CODES.unreachable,

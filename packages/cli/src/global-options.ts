@@ -77,15 +77,16 @@ export async function openClient(
   try {
     return createNamespaceClient(id, given);
   } catch (error) {
-    throw nameFlag(error);
+    // A verb gives an id of its own where that was no flag.
+    throw nameFlag(error, options.id === undefined ? FLAGS : { ...FLAGS, id: 'the name' });
   }
 }
 
 /** The same error about the flag, where it is about an option of the client that a flag gave. */
-export function nameFlag(error: unknown): unknown {
+export function nameFlag(error: unknown, flags = FLAGS): unknown {
   if (!(error instanceof Error) || !('code' in error) || error.code !== 'invalid_request') return error;
   const [option = '', ...words] = error.message.split(' ');
-  const flag = FLAGS[option];
+  const flag = flags[option];
   // A key of a config file is followed by `in FILE`.
   if (flag === undefined || words[0] === 'in') return error;
   return new CommandError([flag, ...words].join(' '), EXIT_CODES.usage, { cause: error });

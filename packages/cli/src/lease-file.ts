@@ -18,7 +18,7 @@ export class LeaseFile {
   constructor({ options }: Pick<NamespaceClient, 'options'>) {
     const { registryUrls, namespace, id, instanceId } = options;
     const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
-    this.#name = { registry: registryUrls[0] ?? '', namespace, id, instanceId };
+    this.#name = { registry: withoutCredentials(registryUrls[0] ?? ''), namespace, id, instanceId };
     // Not every file system tells upper from lower case, or takes a colon.
     const hash = createHash('sha256').update(JSON.stringify(this.#name)).digest('hex').slice(0, 32);
     this.#path = join(state, 'membrane', 'leases', `${hash}.json`);
@@ -61,4 +61,12 @@ export class LeaseFile {
     const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
     return new CommandError(`the lease file ${this.#path} ${what}${reason}`, EXIT_CODES.failed, { cause });
   }
+}
+
+/** Whoever asks, it is the same registry; and a password is kept by nobody who was not told to. */
+function withoutCredentials(registryUrl: string): string {
+  const url = new URL(registryUrl);
+  url.username = '';
+  url.password = '';
+  return url.href;
 }

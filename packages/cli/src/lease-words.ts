@@ -32,11 +32,18 @@ export function sayWhatHappens(client: NamespaceClient, output: Output): void {
     );
   });
   client.on('registrationFailed', ({ error, willRetry }) => {
-    say(`${name} could not be registered${willRetry ? ' yet' : ''}: ${error.message}`);
+    if (willRetry) say(`${name} could not be registered yet: ${error.message}`);
+  });
+}
+
+/** Says on standard error by what a registration ended that nobody ended here. */
+export function sayWhatEnds(client: NamespaceClient, output: Output): void {
+  client.on('registrationFailed', ({ error, willRetry }) => {
+    if (!willRetry) output.say(`membrane: "${client.id}" could not be registered: ${error.message}`);
   });
   for (const event of ['superseded', 'removed'] as const) {
     client.on(event, ({ message }) => {
-      say(`${message}; it is not renewed any more`);
+      output.say(`membrane: ${message}; it is not renewed any more`);
     });
   }
 }

@@ -1,24 +1,27 @@
 import { CommandError } from './command-error.js';
 import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
-import { createOutput, toPrintable } from './output.js';
+import { createOutput } from './output.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
 export async function main(args: readonly string[]): Promise<number> {
   const output = createOutput(process.stdout, process.stderr, process.env);
-  // The reader of a pipe may go before all is written: that is its right, and no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT_CODES.done : EXIT_CODES.failed);
+  const exit = { code: EXIT_CODES.done as number };
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    // The reader of a pipe may go before all is written: that is its right, and no failure.
+    if (code === 'EPIPE') return;
+    exit.code ||= EXIT_CODES.failed;
+    // It may be told only when all is done.
+    process.exitCode ||= EXIT_CODES.failed;
   });
   // Nobody listens any more to what is said; what is done goes on.
   process.stderr.on('error', () => undefined);
-  const exit = { code: EXIT_CODES.done as number };
   try {
     await createCli(args, output, exit).parseAsync();
     return exit.code;
   } catch (error) {
     const { message, exitCode } = describeFailure(error);
-    output.say(`membrane: ${toPrintable(message)}`);
+    output.say(`membrane: ${message}`);
     return exitCode;
   }
 }

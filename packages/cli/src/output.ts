@@ -9,7 +9,7 @@ export interface Output {
   readonly width: number;
   /** A line of data. */
   data(line: string): void;
-  /** A line for people. */
+  /** A line for people: it cannot move the cursor, and shows no password of a URL. */
   say(line: string): void;
 }
 
@@ -27,7 +27,7 @@ export function createOutput(
       stdout.write(`${line}\n`);
     },
     say: (line) => {
-      stderr.write(`${line}\n`);
+      stderr.write(`${toPrintable(hideCredentials(line))}\n`);
     },
   };
 }
@@ -36,6 +36,15 @@ export function createOutput(
 export function toPrintable(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what it replaces
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '\u{fffd}');
+}
+
+/** The same text without the user and the password of the URLs in it. */
+export function hideCredentials(text: string): string {
+  // A password with a slash makes no URL, but stands in the message that says so.
+  return text.replace(
+    /\b([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#]*@|[^\s/?#@:[]+:(?!\d*[/?#])[^\s",@]*@)/gi,
+    '$1***@',
+  );
 }
 
 const STATUS_COLORS: Readonly<Record<string, 'green' | 'red' | 'yellow'>> = {

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
 import type { Lease, NamespaceClient } from '@membrane/client';
 import { CommandError } from '../command-error.js';
-import { EXIT_CODES, exitCodeOf } from '../exit-codes.js';
+import { EXIT_CODES, SIGNAL_EXIT_BASE, exitCodeOf } from '../exit-codes.js';
 import { assertNamed, nameFlag, openClient, repeatFlags, type GlobalArguments } from '../global-options.js';
 import { LeaseFile } from '../lease-file.js';
-import { describeLease, formatMs, sayWhatHappens } from '../lease-words.js';
+import { describeLease, formatMs, sayWhatEnds, sayWhatHappens } from '../lease-words.js';
 import { formatAge, toPrintable, type Output } from '../output.js';
 import {
   toClientOptions,
@@ -87,11 +88,14 @@ async function registerOnce(args: RegisterArguments, output: Output): Promise<vo
 async function registerAndStay(args: RegisterArguments, output: Output): Promise<void> {
   const client = await openClient(args, await toClientOptions(args));
   const ended = new AbortController();
+  let received: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
+      received = signal;
       ended.abort();
     });
   }
+  let lease: Lease | undefined;
   let refusal: CommandError | undefined;
   for (const event of ['superseded', 'removed'] as const) {
     client.on(event, ({ code, message }) => {
@@ -101,8 +105,9 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
   }
   try {
     if (!args.replace) await refuseIfHeld(client, ended.signal);
-    const lease = await client.register({ ...toRegisterOptions(args), signal: ended.signal });
+    lease = await client.register({ ...toRegisterOptions(args), signal: ended.signal });
     sayWhatHappens(client, output);
+    sayWhatEnds(client, output);
     await printLease(lease, args.json, output);
     output.say('it is renewed until Ctrl-C');
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
@@ -112,6 +117,12 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
     await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
   }
   if (refusal !== undefined) throw refusal;
+  if (lease === undefined && received !== undefined) {
+    throw new CommandError(
+      `"${client.id}" was not registered: ${received} came before an answer`,
+      SIGNAL_EXIT_BASE + constants.signals[received],
+    );
+  }
   output.say(`"${client.id}" has left`);
 }
 

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { openClient, type GlobalArguments } from '../global-options.js';
-import { formatAge, toPrintable, type Output } from '../output.js';
+import { formatAge, hideCredentials, toPrintable, type Output } from '../output.js';
 
 export function registryStatusCommand(output: Output): CommandModule<GlobalArguments, GlobalArguments> {
   return {
@@ -20,7 +20,7 @@ export function registryStatusCommand(output: Output): CommandModule<GlobalArgum
         const place = store.location === null ? '' : ` at ${toPrintable(store.location)}`;
         const lines: [string, string][] = [
           ['registry', `${toPrintable(status.registryId)} (version ${status.version})`],
-          ['url', client.registry.url],
+          ['url', hideCredentials(client.registry.url)],
           ['up', formatAge(status.uptime)],
           [
             'membranes',

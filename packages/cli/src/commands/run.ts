@@ -4,9 +4,9 @@ import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
 import type { NamespaceClient, RegisterOptions } from '@membrane/client';
 import { CommandError } from '../command-error.js';
-import { EXIT_CODES } from '../exit-codes.js';
+import { EXIT_CODES, SIGNAL_EXIT_BASE } from '../exit-codes.js';
 import { nameFlag, openClient, type GlobalArguments } from '../global-options.js';
-import { sayWhatHappens } from '../lease-words.js';
+import { sayWhatEnds, sayWhatHappens } from '../lease-words.js';
 import type { Output } from '../output.js';
 import {
   toClientOptions,
@@ -18,8 +18,7 @@ import {
 /** How long the end of the command waits for the registry to hear of it. */
 const FAREWELL_TIMEOUT_MS = 2_000;
 
-/** As shells have it: what a signal ended, what cannot be run, what is not there. */
-const SIGNAL_EXIT_BASE = 128;
+/** As shells have it: what cannot be run, what is not there. */
 const CANNOT_RUN_EXIT = 126;
 const NO_COMMAND_EXIT = 127;
 
@@ -65,11 +64,18 @@ export function runCommand(
       sayWhatHappens(client, output);
       const end = new AbortController();
       try {
+        const run = (): Promise<number> => runToEnd(command, commandArgs, client);
         const registered = register(client, { ...toRegisterOptions(args), signal: end.signal });
-        if (!args.require) registered.catch(sayOnce(client, end.signal, output));
-        exit.code = args.require
-          ? await runWhenRegistered(registered, end, () => runToEnd(command, commandArgs, client))
-          : await runToEnd(command, commandArgs, client);
+        if (args.require) {
+          exit.code = await runWhenRegistered(registered, end, () => {
+            sayWhatEnds(client, output);
+            return run();
+          });
+        } else {
+          registered.catch(sayOnce(client, end.signal, output));
+          sayWhatEnds(client, output);
+          exit.code = await run();
+        }
       } finally {
         end.abort();
         await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
@@ -92,7 +98,10 @@ function sayOnce(client: NamespaceClient, ended: AbortSignal, output: Output): (
   const noteTold = (): void => {
     isTold = true;
   };
-  for (const event of ['registrationFailed', 'superseded', 'removed'] as const) client.on(event, noteTold);
+  client.on('registrationFailed', ({ willRetry }) => {
+    isTold ||= !willRetry;
+  });
+  for (const event of ['superseded', 'removed'] as const) client.on(event, noteTold);
   return ({ message }) => {
     if (!isTold && !ended.aborted) output.say(`membrane: "${client.id}" is not registered: ${message}`);
   };

@@ -4,7 +4,7 @@ import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
 import { openClient, type GlobalArguments } from '../global-options.js';
 import { formatMs } from '../lease-words.js';
-import { colorStatus, formatAge, toPrintable, type Output } from '../output.js';
+import { colorStatus, formatAge, hideCredentials, toPrintable, type Output } from '../output.js';
 
 interface StatusArguments extends GlobalArguments {
   instance: string | undefined;
@@ -57,8 +57,16 @@ async function toJson(status: ClientStatus): Promise<object> {
     registered: status.registry.error === undefined ? instanceOf(status) !== undefined : null,
     lease_age_ms: leaseAgeMs(status),
     membrane: toWire<unknown>(instanceOf(status) ?? null),
-    registry: { url, reachable: registry !== undefined, status: toWire<unknown>(registry ?? null) },
-    settings: status.settings.map((setting) => ({ ...setting, source: sourceOf(setting) })),
+    registry: {
+      url: hideCredentials(url),
+      reachable: registry !== undefined,
+      status: toWire<unknown>(registry ?? null),
+    },
+    settings: status.settings.map((setting) => ({
+      ...setting,
+      value: typeof setting.value === 'string' ? hideCredentials(setting.value) : setting.value,
+      source: sourceOf(setting),
+    })),
   };
 }
 
@@ -66,14 +74,17 @@ function printStatus(status: ClientStatus, output: Output): void {
   const { settings, registry } = status;
   const lines: [string, string, string][] = settings.map((setting) => [
     setting.name,
-    setting.value === null ? '-' : toPrintable(String(setting.value)),
+    setting.value === null ? '-' : toPrintable(hideCredentials(String(setting.value))),
     `(${sourceOf(setting)})`,
   ]);
   const reached =
     registry.status === undefined
       ? `not reached: ${registry.error?.message ?? ''}`
-      : `${toPrintable(registry.status.registryId)} at ${registry.url}, up ${formatAge(registry.status.uptime)}`;
-  lines.push(['registry', reached, ''], ['lease', describeLease(status, output), '']);
+      : `${registry.status.registryId} at ${registry.url}, up ${formatAge(registry.status.uptime)}`;
+  lines.push(
+    ['registry', toPrintable(hideCredentials(reached)), ''],
+    ['lease', describeLease(status, output), ''],
+  );
   const width = Math.max(...lines.map(([, value, source]) => (source === '' ? 0 : value.length)));
   for (const [name, value, source] of lines) {
     output.data(`${`${name}:`.padEnd(20)}${value.padEnd(width)}  ${source}`.trimEnd());
