@@ -11,6 +11,8 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: '<rootDir>/tsconfig.test.json' }] },
   setupFilesAfterEnv: ['<rootDir>/../../tools/fail-on-print.mjs'],
+  // A guard against what hangs, not a measure: real processes on a busy machine take their time.
+  testTimeout: 30_000,
   // Two packages of one workspace use two cores already; a registry under test wants one of its own.
   maxWorkers: 2,
 };

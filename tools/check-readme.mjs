@@ -51,7 +51,8 @@ export async function checkReadme({ project, readme, tsc, typeRoots }) {
   /** @param {string} command @param {string[]} args */
   function run(command, args) {
     try {
-      return execFileSync(command, args, { cwd: project, encoding: 'utf8', stdio: 'pipe' });
+      const env = { ...process.env, FORCE_COLOR: '0' };
+      return execFileSync(command, args, { cwd: project, env, encoding: 'utf8', stdio: 'pipe' });
     } catch (error) {
       const { stdout = '', stderr = '' } = /** @type {{ stdout?: string; stderr?: string }} */ (error);
       throw new Error(`"${command} ${args.join(' ')}" failed\n${stdout}${stderr}`, { cause: error });

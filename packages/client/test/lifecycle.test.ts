@@ -113,11 +113,11 @@ describe('a client', () => {
     const code = `
       import { createNamespaceClient } from ${JSON.stringify(CLIENT)};
       const client = createNamespaceClient('oven', { registryUrl: ${JSON.stringify(url)}, sharedRoot: ${JSON.stringify(await makeDirectory())}, heartbeatIntervalMs: 250 });
-      console.log(client.autoRegister());
+      console.log(String(client.autoRegister()));
       await client.register();
       let renewals = 0;
       client.on('leaseRenewed', () => { renewals += 1; if (renewals === 8) void client.close(); });
-      process.on('exit', () => console.log(renewals));`;
+      process.on('exit', () => console.log(String(renewals)));`;
     const app = start(process.execPath, ['--input-type=module', '-e', code]);
     expect(await app.ended).toBe(0);
     expect(app.said).toEqual({ stdout: 'true\n8\n', stderr: '' });
