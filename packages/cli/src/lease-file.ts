@@ -68,5 +68,5 @@ function withoutCredentials(registryUrl: string): string {
   const url = new URL(registryUrl);
   url.username = '';
   url.password = '';
-  return url.href;
+  return url.href.replace(/\/+$/, '');
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { BIN, useMembrane, type User } from './support/membrane.js';
-import { withoutMembrane } from './support/processes.js';
+import { withoutSettings } from './support/processes.js';
 import { registerAt } from './support/registry-view.js';
 import { hasTerminals } from './support/terminal.js';
 
@@ -79,7 +79,7 @@ describe('list', () => {
   it('is a table on a terminal, no wider than it, coloured unless that is unwanted', async () => {
     if (!hasTerminals('tables on a terminal')) return;
     const { environment } = await beginHome();
-    const { FORCE_COLOR, ...quiet } = withoutMembrane(process.env);
+    const quiet = withoutSettings(process.env);
     const onTerminal = (columns: number, more: Record<string, string>): string =>
       spawnSync('script', ['-qec', `stty cols ${columns}; ${process.execPath} ${BIN} list`, '/dev/null'], {
         encoding: 'utf8',

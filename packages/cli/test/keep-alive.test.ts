@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { eventually } from './support/eventually.js';
 import { expectWords, NOBODY, useMembrane, type User } from './support/membrane.js';
 import type { Process } from './support/processes.js';
@@ -119,6 +121,43 @@ describe('register --keep-alive', () => {
     oven.child.kill('SIGTERM');
     expect(await oven.ended).toBe(0);
     expect(oven.said.stderr).not.toMatch(/ {4}at |node:/);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s ends by %i the wait for a registry that hangs', async (signal, code) => {
+    const { start } = await begin();
+    const silent = createServer().listen(0, '127.0.0.1').unref();
+    await once(silent, 'listening');
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const asked = once(silent, 'connection') as Promise<[Socket]>;
+    const oven = start([
+      'register',
+      '--id',
+      'oven',
+      '--keep-alive',
+      '--timeout',
+      '1h',
+      '--registry-url',
+      url,
+    ]);
+    const [connection] = await asked;
+    oven.child.kill(signal);
+    expect(await oven.ended).toBe(code);
+    connection.destroy();
+    silent.close();
+    expect(oven.said.stderr).toBe(`membrane: "oven" was not registered: ${signal} came before an answer\n`);
+  });
+
+  it('stays though nobody reads what it prints at first', async () => {
+    const { start, registry } = await begin();
+    const oven = start(['register', '--id', 'oven', '--keep-alive']);
+    oven.child.stdout?.destroy();
+    await eventually('it stays', () => oven.said.stderr.includes('it is renewed until Ctrl-C\n'));
+    oven.child.kill('SIGTERM');
+    expect(await oven.ended).toBe(0);
+    expect(await eventsOf(registry.url, 'oven')).toEqual(['registered', 'deregistered']);
   });
 
   it.each(['stdout', 'stderr'] as const)('goes on though nobody reads its %s', async (stream) => {

@@ -28,6 +28,13 @@ describe('wrong usage', () => {
       ['list', '--registry-url', 'nowhere'],
       '--registry-url must be a URL as "http://127.0.0.1:8765", or several separated by commas; got "nowhere"',
     ],
+    [
+      ['list', '--registry-url', 'ftp://me:hu/sh@there'],
+      '--registry-url must be a URL as "http://127.0.0.1:8765", or several separated by commas; got "ftp://***@there"',
+    ],
+    [['list', '--timeout', '100d'], '--timeout must be'],
+    [['list', '--roots=maybe'], '--roots must be true or false; got "maybe"'],
+    [['list', '--json='], '--json must be true or false; got ""'],
     [['list', '--', 'oven'], 'nothing may follow --, except after `membrane run`'],
     [['discover'], 'Not enough non-option arguments'],
     [['discover', 'a b'], 'id must be 1 to 128 letters'],
@@ -57,11 +64,16 @@ describe('wrong usage', () => {
     [['heartbeat', 'oven'], 'Unknown argument: oven'],
     [['heartbeat', '--id', 'oven', '--instance', 'a b'], '--instance must be 1 to 63 letters'],
     [['heartbeat', '--id', 'oven', '--timeout', 'soon'], `--timeout ${DURATION}; got "soon"`],
-    [['deregister', 'the oven'], 'got "the oven"'],
+    [[...REGISTER, '--replace=maybe'], '--replace must be true or false; got "maybe"'],
+    [['deregister', 'the oven'], `the name ${ID_RULE}`],
+    [['deregister', 'oven', '--id', 'lamp'], '"oven" and --id "lamp" are two: give one of them'],
+    [['discover', '\u001b[2Jthe oven'], 'got "\\u001b[2Jthe oven"'],
     [['deregister', 'oven', 'lamp'], 'Unknown argument: lamp'],
     [['deregister', 'oven', '--instance'], 'Not enough arguments following: instance'],
     [['status', 'oven'], 'Unknown argument: oven'],
     [['status', '--id', 'the oven'], `--id ${ID_RULE}`],
+    [[...RUN, '--require=1', '--', 'true'], '--require must be true or false; got "1"'],
+    [[...RUN, '--', ''], 'which command? give it after --'],
     [RUN, 'which command? give it after --, as `membrane run -- node app.js`'],
     [[...RUN, '--'], 'which command? give it after --'],
     [[...RUN, 'true', 'true'], 'Unknown argument: true'],
@@ -75,6 +87,7 @@ describe('wrong usage', () => {
     const { code, stdout, stderr } = await membrane(args);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
+    expect(stderr).toMatch(/^[^\n]+\n$/);
     expectWords(stderr);
   });
 

@@ -4,7 +4,7 @@ import { eventually } from './support/eventually.js';
 import { expectWords, NOBODY, useMembrane, type User } from './support/membrane.js';
 import { eventsOf, idsAt, membraneAt, registerAt } from './support/registry-view.js';
 
-const { begin, createUser } = useMembrane();
+const { begin, createUser, startRegistry } = useMembrane();
 
 const leasesOf = ({ stateDirectory }: User): string => join(stateDirectory, 'membrane', 'leases');
 
@@ -98,6 +98,46 @@ describe('register', () => {
     });
     expect(await membrane(['deregister', 'oven'])).toMatchObject({ code: 0 });
     expect(await eventsOf(registry.url, 'oven')).toEqual(['registered', 'deregistered']);
+  });
+
+  it('has a token for each registry, whoever asks there', async () => {
+    const { membrane, registry, stateDirectory } = await begin();
+    const other = await startRegistry();
+    const elsewhere = ['--id', 'oven', '--registry-url', other.url];
+    await membrane(['register', '--id', 'oven']);
+    expect(await membrane(['register', ...elsewhere])).toMatchObject({ code: 0 });
+    expect(await readdir(join(stateDirectory, 'membrane', 'leases'))).toHaveLength(2);
+    const withUser = registry.url.replace('//', '//me:hush@');
+    expect(await membrane(['heartbeat', '--id', 'oven', '--registry-url', withUser])).toMatchObject({
+      code: 0,
+    });
+    expect(await membrane(['heartbeat', ...elsewhere])).toMatchObject({ code: 0 });
+  });
+
+  it('keeps no token of what the registry refused, and the token of what it may have', async () => {
+    const user = await begin();
+    expect(await user.membrane(['register', 'oven', '--id', 'oven'])).toMatchObject({ code: 5 });
+    expect(await readdir(leasesOf(user))).toEqual([]);
+    await user.membrane(['register', '--id', 'oven']);
+    const [file = ''] = await readdir(leasesOf(user));
+    user.registry.child.kill('SIGSTOP');
+    expect(await user.membrane(['register', '--id', 'oven', '--timeout', '200ms'])).toMatchObject({
+      code: 3,
+    });
+    user.registry.child.kill('SIGCONT');
+    expect(await readdir(leasesOf(user))).toEqual([file]);
+    expect(await user.membrane(['heartbeat', '--id', 'oven'])).toMatchObject({ code: 0 });
+  });
+
+  it('repeats in its hints the flags that name the registration', async () => {
+    const { membrane, registry } = await begin();
+    const flags = ['--id', 'oven', '--namespace', 'cellar', '--instance', 'left'];
+    const same = `${flags.join(' ')} --registry-url ${registry.url}\``;
+    const args = [...flags, '--registry-url', registry.url];
+    const lost = await membrane(['heartbeat', ...args]);
+    expect([lost.code, lost.stderr]).toEqual([4, expect.stringContaining(`\`membrane register ${same}`)]);
+    const { stderr } = await membrane(['register', ...args]);
+    expect(stderr).toContain(`\`membrane heartbeat ${same}`);
   });
 
   it('takes a name that another one holds only by --replace', async () => {

@@ -2,7 +2,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from './support/eventually.js';
 import { BIN, expectWords, useMembrane, type Run, type User } from './support/membrane.js';
-import { withoutMembrane, type Process } from './support/processes.js';
+import { withoutSettings, type Process } from './support/processes.js';
 import { eventsOf, idsAt } from './support/registry-view.js';
 import { hasTerminals } from './support/terminal.js';
 
@@ -227,7 +227,7 @@ describe('a signal', () => {
     const run = start(
       'script',
       ['-qec', `${process.execPath} ${BIN} run --id oven -- ${process.execPath} ${app}`, '/dev/null'],
-      { environment: { ...withoutMembrane(process.env), ...user.environment } },
+      { environment: { ...withoutSettings(process.env), ...user.environment } },
     );
     await eventually('the command is up', () => run.said.stdout.includes('up'));
     run.child.stdin?.write('\u0003');

@@ -61,10 +61,26 @@ describe('status', () => {
     ]);
   });
 
-  it('is of the replica that the environment names', async () => {
+  it.each([[['status', '--id', 'oven']], [['registry', 'status']]])(
+    '%j shows no password, as words or as JSON',
+    async (args) => {
+      const { membrane, registry } = await begin();
+      for (const url of [registry.url, NOBODY]) {
+        const environment = { MEMBRANE_REGISTRY_URL: url.replace('//', '//me:hush@') };
+        for (const flags of [[], ['--json']]) {
+          const { stdout, stderr } = await membrane([...args, ...flags], { environment });
+          expect(stdout + stderr).not.toContain('hush');
+          if (url === NOBODY) expect(stderr).toContain('http://***@127.0.0.1:9');
+        }
+      }
+    },
+  );
+
+  it('is of the replica that a flag or the environment names', async () => {
     const { membrane } = await begin();
     await membrane(['register', '--id', 'oven', '--instance', 'left']);
     expect(await membrane(['status', '--id', 'oven'])).toMatchObject({ code: 4 });
+    expect(await membrane(['status', '--id', 'oven', '--instance', 'left'])).toMatchObject({ code: 0 });
     expect(
       await membrane(['status', '--id', 'oven'], { environment: { MEMBRANE_INSTANCE_ID: 'left' } }),
     ).toMatchObject({ code: 0 });
@@ -84,6 +100,7 @@ describe('status', () => {
       3,
       expect.objectContaining({ id: 'oven', registry: { url: NOBODY, reachable: false, status: null } }),
     ]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ registered: null });
   });
 
   it('does not wait longer than --timeout for a registry that hangs', async () => {

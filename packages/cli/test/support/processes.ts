@@ -46,7 +46,7 @@ export function useProcesses() {
 
   const start = (command: string, args: readonly string[], options: ProcessOptions = {}): Process => {
     const child = spawn(command, args, {
-      env: { ...withoutMembrane(process.env), ...options.environment },
+      env: { ...withoutSettings(process.env), ...options.environment },
       // A process group of its own, which can be killed as a whole.
       detached: true,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -102,8 +102,10 @@ export function useProcesses() {
 }
 
 /** Settings of whoever runs the tests are none of theirs. */
-export function withoutMembrane(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('MEMBRANE_')));
+export function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !/^MEMBRANE_|^FORCE_COLOR$/.test(name)),
+  );
 }
 
 function collect(stream: NodeJS.ReadableStream | null): () => Buffer {

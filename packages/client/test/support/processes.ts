@@ -38,7 +38,7 @@ export function useProcesses() {
 
   const start = (command: string, args: readonly string[], options: ProcessOptions = {}): Process => {
     const child = spawn(command, args, {
-      env: { ...withoutMembrane(process.env), ...options.environment },
+      env: { ...withoutSettings(process.env), ...options.environment },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     children.push(child);
@@ -70,6 +70,8 @@ export function useProcesses() {
 }
 
 /** Settings of whoever runs the tests are none of theirs. */
-function withoutMembrane(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('MEMBRANE_')));
+function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !/^MEMBRANE_|^FORCE_COLOR$/.test(name)),
+  );
 }
