@@ -6,6 +6,9 @@ export interface Clock {
   setTimer(callback: () => void, delayMs: number): Timer;
 }
 
+/** Longest delay of a timer of Node. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export interface Timer {
   cancel(): void;
 }

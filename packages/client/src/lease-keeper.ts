@@ -1,30 +1,19 @@
-import {
-  DEFAULT_INSTANCE_ID,
-  DEFAULT_NAMESPACE,
-  isMembraneError,
-  LIMITS,
-  MembraneError,
-  type CamelCased,
-  type RegistrationAnswer,
-} from '@membrane/protocol';
+import { isMembraneError, MembraneError, type CamelCased, type RegistrationAnswer } from '@membrane/protocol';
 import { waitWithSignal } from './abort.js';
 import { backoffMs, MAX_REGISTRATION_SPREAD_MS } from './backoff.js';
 import type { Tell } from './client-events.js';
-import type { Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import { DelayedQueue } from './delayed-queue.js';
 import { KeptLease, leaseKey, type LeaseRequest } from './kept-lease.js';
+import { LeaseRenewals } from './lease-renewals.js';
 import { nextAttempt } from './lease-token.js';
+import { ProcessHold } from './process-hold.js';
 import type { RegistryApi } from './registry-api.js';
-import { RenewalSchedule } from './renewal-schedule.js';
+import { RegistryOutage } from './registry-outage.js';
+import { toMembraneError } from './to-membrane-error.js';
 
 /** Registrations of one keeper at once, where many are to be made again. */
 const MAX_REGISTRATIONS_AT_ONCE = 16;
-
-/** A heartbeat is given up after one interval, but not sooner than this. */
-const MIN_HEARTBEAT_TIMEOUT_MS = 1_000;
-
-/** Longest delay of a timer of Node. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface KeepOptions {
   readonly holdsProcess: boolean;
@@ -50,22 +39,22 @@ export interface LeaseKeeperParts {
 export class LeaseKeeper {
   readonly #parts: LeaseKeeperParts;
   readonly #kept = new Map<string, KeptLease>();
-  readonly #schedule: RenewalSchedule<KeptLease>;
+  readonly #renewals: LeaseRenewals;
   readonly #registrations: DelayedQueue<KeptLease>;
-  #isRenewing = false;
-  #timer: Timer | undefined;
-  #isArming = false;
-  /** Batches in a row that no registry answered. */
-  #failures = 0;
-  #isUnreachable = false;
+  readonly #outage: RegistryOutage;
+  readonly #hold = new ProcessHold();
   /** Deregistrations on their way, by the name that they end. */
   readonly #leaving = new Map<string, Promise<void>>();
-  #holding = 0;
-  #hold: NodeJS.Timeout | undefined;
 
   constructor(parts: LeaseKeeperParts) {
     this.#parts = parts;
-    this.#schedule = new RenewalSchedule(parts.random);
+    this.#outage = new RegistryOutage(this.#kept, parts.clock);
+    this.#renewals = new LeaseRenewals(parts, {
+      renewed: (kept, sentAtMs) => this.#noteRenewed(kept, sentAtMs),
+      refused: (kept, code, sentAtMs) => this.#noteFault(kept, code, sentAtMs),
+      answered: () => this.#outage.end(),
+      unanswered: (error) => this.#outage.begin(error),
+    });
     this.#registrations = new DelayedQueue((kept) => (kept.underWay = this.#tryAgain(kept)), {
       maxAtOnce: MAX_REGISTRATIONS_AT_ONCE,
       clock: parts.clock,
@@ -88,7 +77,7 @@ export class LeaseKeeper {
     if (known?.tell === tell && (known.state === 'held' || !isPatient)) {
       if (holdsProcess && !known.holdsProcess) {
         known.holdsProcess = true;
-        this.#changeHold(1);
+        this.#hold.add();
       }
       return { kept: known, settled: this.#update(known, request, signal) };
     }
@@ -98,7 +87,7 @@ export class LeaseKeeper {
     }
     const kept = new KeptLease(request, tell, { holdsProcess, timeoutMs, clock: this.#parts.clock });
     this.#kept.set(kept.key, kept);
-    if (holdsProcess) this.#changeHold(1);
+    if (holdsProcess) this.#hold.add();
     // What comes later must also arrive later.
     const before = Promise.all([known?.underWay, this.#leaving.get(kept.key)]);
     const settled = before.then(() =>
@@ -112,11 +101,11 @@ export class LeaseKeeper {
     this.#callOff(kept);
     if (kept.underWay === undefined) return;
     // A registration on its way would come after whatever is sent now. Its socket does not hold the process.
-    this.#changeHold(1);
+    this.#hold.add();
     try {
       await waitWithSignal(kept.underWay, signal);
     } finally {
-      this.#changeHold(-1);
+      this.#hold.remove();
     }
   }
 
@@ -209,7 +198,6 @@ export class LeaseKeeper {
   async #tryAgain(kept: KeptLease): Promise<void> {
     try {
       await this.#register(kept);
-      this.#noteReachable();
       kept.first?.resolve();
       kept.first = undefined;
     } catch (cause) {
@@ -221,10 +209,12 @@ export class LeaseKeeper {
         return;
       }
       kept.failures += 1;
-      if (isAway(error)) this.#noteUnreachable(error, kept);
+      if (isAway(error)) this.#outage.begin(error, kept);
       else kept.tell('registrationFailed', { error, willRetry: true });
-      const { heartbeatIntervalMs: intervalMs } = kept.request;
-      this.#registrations.add(kept, this.#backoffMs(kept.failures, intervalMs, error));
+      const { failures, request } = kept;
+      const { retryAfterMs } = error.details;
+      const tries = { failures, intervalMs: request.heartbeatIntervalMs, retryAfterMs };
+      this.#registrations.add(kept, backoffMs(tries, this.#parts.random));
     }
   }
 
@@ -236,6 +226,7 @@ export class LeaseKeeper {
       { signal, timeoutMs: kept.timeoutMs },
     );
     if (!hasEnded(kept)) this.#noteRegistered(kept, answer, sentAtMs);
+    this.#outage.end();
   }
 
   #noteRegistered(kept: KeptLease, answer: CamelCased<RegistrationAnswer>, sentAtMs: number): void {
@@ -247,8 +238,7 @@ export class LeaseKeeper {
     kept.renewedAtMs = sentAtMs;
     kept.isLapsed = false;
     kept.failures = 0;
-    this.#schedule.add(kept, lease.heartbeatIntervalMs, this.#parts.clock.monotonicMs());
-    this.#arm();
+    this.#renewals.add(kept, lease.heartbeatIntervalMs);
     kept.tell('registered', kept.lease);
   }
 
@@ -296,144 +286,14 @@ export class LeaseKeeper {
     kept.state = 'ended';
     this.#registrations.remove(kept);
     this.#kept.delete(kept.key);
-    if (kept.holdsProcess) this.#changeHold(-1);
-    if (this.#kept.size === 0) {
-      this.#failures = 0;
-      this.#isUnreachable = false;
-    }
-    this.#arm();
+    if (kept.holdsProcess) this.#hold.remove();
+    // Nobody asks any more whether it is over.
+    if (this.#kept.size === 0) this.#outage.end();
   }
 
   #unschedule(kept: KeptLease): void {
     if (kept.state === 'held' && kept.lease !== undefined) {
-      this.#schedule.remove(kept, kept.lease.heartbeatIntervalMs);
-    }
-  }
-
-  /** Sets the timer anew, once for all that changes now. */
-  #arm(): void {
-    if (this.#isArming) return;
-    this.#isArming = true;
-    queueMicrotask(() => {
-      this.#isArming = false;
-      this.#setTimer();
-    });
-  }
-
-  #setTimer(): void {
-    this.#timer?.cancel();
-    const renewalMs = this.#isRenewing ? Number.POSITIVE_INFINITY : this.#schedule.nextDueMs();
-    const nextMs = Math.min(renewalMs, this.#nextLapseMs());
-    if (nextMs === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.max(0, nextMs - this.#parts.clock.monotonicMs());
-    this.#timer = this.#parts.clock.setTimer(
-      () => {
-        this.#wake();
-      },
-      Math.min(Math.ceil(delayMs), MAX_TIMER_MS),
-    );
-  }
-
-  #wake(): void {
-    const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#isUnreachable) this.#noteLapsed(nowMs);
-    if (!this.#isRenewing && this.#schedule.nextDueMs() <= nowMs) void this.#renewDue(nowMs);
-    this.#arm();
-  }
-
-  #noteLapsed(nowMs: number): void {
-    for (const kept of [...this.#kept.values()]) {
-      if (kept.state !== 'held' || kept.isLapsed || kept.lapsesAtMs > nowMs) continue;
-      kept.isLapsed = true;
-      kept.tell('leaseLost', { reason: 'expired' });
-    }
-  }
-
-  /** Leases lapse only while no registry answers: else it says itself what became of them. */
-  #nextLapseMs(): number {
-    let nextMs = Number.POSITIVE_INFINITY;
-    if (!this.#isUnreachable) return nextMs;
-    for (const kept of this.#kept.values()) {
-      if (kept.state === 'held' && !kept.isLapsed) nextMs = Math.min(nextMs, kept.lapsesAtMs);
-    }
-    return nextMs;
-  }
-
-  async #renewDue(nowMs: number): Promise<void> {
-    this.#isRenewing = true;
-    const shortestMs = this.#schedule.shortestIntervalMs();
-    const { intervalsMs, items } = this.#schedule.takeDue(nowMs);
-    try {
-      for (let start = 0; start < items.length; start += LIMITS.maxHeartbeatBatch) {
-        const batch = items.slice(start, start + LIMITS.maxHeartbeatBatch);
-        await this.#renewBatch(batch, Math.max(MIN_HEARTBEAT_TIMEOUT_MS, shortestMs));
-      }
-      this.#failures = 0;
-      this.#noteReachable();
-    } catch (cause) {
-      const error = toMembraneError(cause);
-      this.#failures += 1;
-      this.#noteUnreachable(error);
-      const delayMs = this.#backoffMs(this.#failures, shortestMs, error);
-      this.#schedule.retry(intervalsMs, this.#parts.clock.monotonicMs() + delayMs);
-    } finally {
-      this.#isRenewing = false;
-      this.#arm();
-    }
-  }
-
-  async #renewBatch(batch: readonly KeptLease[], timeoutMs: number): Promise<void> {
-    const { api, leaseToken, clock } = this.#parts;
-    const sentAtMs = clock.monotonicMs();
-    const heartbeats = batch.map(({ request }) => ({
-      id: request.id,
-      ...(request.namespace === DEFAULT_NAMESPACE ? {} : { namespace: request.namespace }),
-      ...(request.instanceId === DEFAULT_INSTANCE_ID ? {} : { instanceId: request.instanceId }),
-    }));
-    const { failed } = await api.heartbeatBatch({ leaseToken, heartbeats }, { timeoutMs });
-    const codes = new Map(failed.map(({ index, code }) => [index, code]));
-    for (const [index, kept] of batch.entries()) {
-      const code = codes.get(index);
-      if (code === undefined) this.#noteRenewed(kept, sentAtMs);
-      else this.#noteFault(kept, code, sentAtMs);
-    }
-  }
-
-  #backoffMs(failures: number, intervalMs: number, error: MembraneError): number {
-    const { retryAfterMs } = error.details;
-    return backoffMs({ failures, intervalMs, retryAfterMs }, this.#parts.random);
-  }
-
-  /** Tells all at first; later only who has come since, by the registration that failed. */
-  #noteUnreachable(error: MembraneError, failed?: KeptLease): void {
-    const isNew = !this.#isUnreachable;
-    this.#isUnreachable = true;
-    const concerned = isNew ? [...this.#kept.values()] : failed === undefined ? [] : [failed];
-    for (const kept of concerned) {
-      if (kept.isToldUnreachable) continue;
-      kept.isToldUnreachable = true;
-      kept.tell('registryUnreachable', error);
-    }
-  }
-
-  #noteReachable(): void {
-    if (!this.#isUnreachable) return;
-    this.#isUnreachable = false;
-    for (const kept of [...this.#kept.values()]) {
-      if (!kept.isToldUnreachable) continue;
-      kept.isToldUnreachable = false;
-      kept.tell('registryReachable');
-    }
-  }
-
-  /** One handle for the whole keeper stands for all leases that keep the process alive: no timer or socket does. */
-  #changeHold(by: 1 | -1): void {
-    this.#holding += by;
-    if (this.#holding > 0) {
-      this.#hold ??= setInterval(() => undefined, MAX_TIMER_MS);
-    } else {
-      clearInterval(this.#hold);
-      this.#hold = undefined;
+      this.#renewals.remove(kept, kept.lease.heartbeatIntervalMs);
     }
   }
 }
@@ -452,11 +312,6 @@ function isAway({ code }: MembraneError): boolean {
 function isWorthTrying({ code, retryable }: MembraneError, { request }: KeptLease): boolean {
   if (code === 'cycle' && request.parent === request.id) return false;
   return retryable || code === 'conflict' || code === 'cycle' || code === 'internal_error';
-}
-
-function toMembraneError(error: unknown): MembraneError {
-  if (isMembraneError(error)) return error;
-  return new MembraneError('registry_unreachable', String(error), { cause: error });
 }
 
 function supersededError(id: string): MembraneError {

@@ -19,6 +19,7 @@ import { beforeProcessEnds } from './process-exit.js';
 import { RegistryApi, type CallOptions, type ListFilter, type Membrane } from './registry-api.js';
 import { acquireRegistry, type SharedRegistry } from './registry-pool.js';
 import { Resolver, type FoundMembrane } from './resolver.js';
+import { toMembraneError } from './to-membrane-error.js';
 
 export interface DiscoverOptions extends CallOptions {
   /** False asks the registry, whatever is remembered. */
@@ -200,8 +201,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async status(call: CallOptions = {}): Promise<ClientStatus> {
     this.#assertOpen();
     const [status, membrane] = await Promise.all([
-      this.#api.status(call).catch(toMembraneError),
-      this.#api.discover(this.id, call).catch(toMembraneError),
+      this.#api.status(call).catch(returnMembraneError),
+      this.#api.discover(this.id, call).catch(returnMembraneError),
     ]);
     const isAnswered = !isMembraneError(status);
     const isFound = membrane !== undefined && !isMembraneError(membrane);
@@ -287,7 +288,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   }
 }
 
-function toMembraneError(error: unknown): MembraneError {
+/** The error that a registry is to blame for; an abort is none. */
+function returnMembraneError(error: unknown): MembraneError {
   if (isMembraneError(error)) return error;
   throw error;
 }
