@@ -30,8 +30,9 @@ it('clients get over a registry that is killed, stopped, suspended, emptied and 
     // How soon they get over it is for the full run to tell, on a machine of its own.
   }>('clients', '--clients', '12', '--seconds', '12', '--allowance', '15000');
   expect(report.violations).toEqual([]);
-  const faults = Object.values(report.faults).reduce((sum, count) => sum + count, 0);
-  expect(faults).toBeGreaterThanOrEqual(3);
+  const counts = Object.values(report.faults);
+  expect(Math.min(...counts)).toBeGreaterThanOrEqual(1);
+  const faults = counts.reduce((sum, count) => sum + count, 0);
   // Each client after each fault that it was given the time to get over: the last one at least.
   expect(report.recovery.count).toBe(12 * (faults - report.overtaken));
   expect(report.recovery.count).toBeGreaterThanOrEqual(12);
