@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const packages = fileURLToPath(new URL('../../packages', import.meta.url));
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -18,6 +19,24 @@ for (const name of readdirSync(packages)) {
   // A suite that could not even be loaded has no tests to count.
   total.failed += report.numFailedTests + report.numRuntimeErrorTestSuites;
   total.skipped += report.numPendingTests + report.numTodoTests;
+  tellFailures(name, report);
+}
+
+// Told once more here, because often only the end of a long log is kept.
+function tellFailures(name, report) {
+  for (const suite of report.testResults) {
+    const failed = suite.assertionResults.filter((test) => test.status === 'failed');
+    for (const test of failed) {
+      console.log(`FAILED in ${name}: ${test.fullName}\n${excerpt(test.failureMessages.join('\n'))}`);
+    }
+    if (suite.status === 'failed' && failed.length === 0) {
+      console.log(`FAILED in ${name}: ${suite.name}\n${excerpt(suite.message)}`);
+    }
+  }
+}
+
+function excerpt(message) {
+  return stripVTControlCharacters(message).split('\n').slice(0, 30).join('\n').slice(0, 2_000);
 }
 
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
