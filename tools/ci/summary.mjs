@@ -22,7 +22,13 @@ for (const name of readdirSync(packages)) {
   tellFailures(name, report);
 }
 
-// Told once more here, because often only the end of a long log is kept.
+/**
+ * Told once more here, because often only the end of a long log is kept.
+ *
+ * @param {string} name
+ * @param {{ testResults: { name: string, status: string, message: string,
+ *   assertionResults: { status: string, fullName: string, failureMessages: string[] }[] }[] }} report
+ */
 function tellFailures(name, report) {
   for (const suite of report.testResults) {
     const failed = suite.assertionResults.filter((test) => test.status === 'failed');
@@ -35,6 +41,7 @@ function tellFailures(name, report) {
   }
 }
 
+/** @param {string} message */
 function excerpt(message) {
   return stripVTControlCharacters(message).split('\n').slice(0, 30).join('\n').slice(0, 2_000);
 }
