@@ -16,13 +16,15 @@ const [MEMBER, FAMILY, ASKS_OFTEN] = ['member', 'family', 'asks-often'].map(
 /** Programs that know nothing of membranes. */
 const ENDS_WITH_ITS_INPUT = 'console.log("up"); process.stdin.resume()';
 const HANDLES_SIGNALS =
-  'process.on("SIGTERM", () => console.log("asked to end")); process.stdin.once("data", () => process.exit(7))';
+  'process.on("SIGTERM", () => console.log("asked to end")); process.stdin.once("data", () => process.exit(7)); console.log("up")';
 function startApp(code: string, options: ProcessOptions) {
   return start(process.execPath, ['--import', AUTO, '--input-type=module', '-e', code], options);
 }
 
 async function startRegistered(code: string, url: string) {
   const app = startApp(code, { environment: await at(url) });
+  // It registers while it starts: what it handles, it handles when it is up.
+  await eventually('it is up', () => app.said.stdout.includes('up'));
   await eventually('it is registered', async () => (await namesOf(url)).includes('registered'));
   return app;
 }

@@ -16,7 +16,13 @@ async function startRegistered(code: string) {
   const { url } = await startRegistry();
   const eventsOf = async (id: string): Promise<string[]> =>
     (await journalOf(url, id)).map(({ event }) => event);
-  const args = ['--import', AUTO, '--input-type=module', '-e', `${code}\nprocess.stdin.resume();`];
+  const args = [
+    '--import',
+    AUTO,
+    '--input-type=module',
+    '-e',
+    `${code}\nprocess.stdin.resume();\nconsole.error('up');`,
+  ];
   const app = start(process.execPath, args, {
     environment: {
       MEMBRANE_REGISTRY_URL: url,
@@ -24,6 +30,8 @@ async function startRegistered(code: string) {
       MEMBRANE_SHARED_ROOT: await makeDirectory(),
     },
   });
+  // It registers while it starts: what it handles, it handles when it is up.
+  await eventually('it is up', () => app.said.stderr.includes('up\n'));
   await eventually('it is registered', async () => (await eventsOf('oven')).includes('registered'));
   return { app, eventsOf };
 }
