@@ -47,6 +47,11 @@ export function createCli(
       'populate--': true,
       // What `run` hands on stays as it was written.
       'parse-positional-numbers': false,
+      // A flag is what it is called: its opposite, or a part of it, would be a value that no verb expects.
+      'boolean-negation': false,
+      'dot-notation': false,
+      // Each `--meta` takes one value; what follows that is the parent.
+      'greedy-arrays': false,
     })
     .check(refuseExcess)
     .check((parsed) => refuseDoubt(parsed, args))

@@ -31,6 +31,16 @@ describe('register', () => {
     });
   });
 
+  it('takes what follows the value of a flag for the parent', async () => {
+    const { membrane, registry } = await begin();
+    const args = ['register', '--id', 'oven', '--meta', 'zone=a', '--meta', 'heat=1', 'kitchen'];
+    expect(await membrane(args)).toMatchObject({ code: 0 });
+    expect(await membraneAt(registry.url, 'oven')).toMatchObject({
+      parent: 'kitchen',
+      metadata: { zone: 'a', heat: '1' },
+    });
+  });
+
   it('prints the lease as JSON, without its token', async () => {
     const { membrane } = await begin();
     const { code, stdout } = await membrane(['register', '--id', 'oven', '--json']);
