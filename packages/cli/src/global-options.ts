@@ -42,6 +42,23 @@ export function withGlobalOptions<T>(parser: Argv<T>): Argv<T & GlobalArguments>
   }) as Argv<T & GlobalArguments>;
 }
 
+/** Hides from the help of a verb what it has no use for, and refuses it: it would be taken for heard. */
+export function withoutFlags<T>(
+  parser: Argv<T>,
+  verb: string,
+  flags: readonly (keyof GlobalArguments)[],
+): Argv<T> {
+  for (const flag of flags) parser.hide(flag);
+  return parser.check((args: Readonly<Record<string, unknown>>) => {
+    const given = flags.find((flag) => args[flag] !== undefined);
+    if (given === undefined) return true;
+    throw new CommandError(
+      `--${given} has no meaning for \`membrane ${verb}\`; see membrane ${verb} --help`,
+      EXIT_CODES.usage,
+    );
+  });
+}
+
 /** What the flag is called that gives an option of the client. */
 const FLAGS: Readonly<Record<string, string>> = {
   id: '--id',

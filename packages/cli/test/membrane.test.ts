@@ -45,6 +45,25 @@ describe('wrong usage', () => {
     [['discover'], 'Not enough non-option arguments'],
     [['discover', 'a b'], 'id must be 1 to 128 letters'],
     [['registry'], 'registry needs a verb: start, stop or status'],
+    [
+      ['registry', 'start', '--registry-url', NOBODY],
+      '--registry-url has no meaning for `membrane registry start`',
+    ],
+    [
+      ['registry', 'start', '--namespace', 'cellar'],
+      '--namespace has no meaning for `membrane registry start`',
+    ],
+    [['registry', 'start', '--id', 'oven'], '--id has no meaning for `membrane registry start`'],
+    [['registry', 'start', '--timeout', '5s'], '--timeout has no meaning for `membrane registry start`'],
+    [
+      ['registry', 'stop', '--registry-url', NOBODY],
+      '--registry-url has no meaning for `membrane registry stop`',
+    ],
+    [
+      ['registry', 'stop', '--namespace', 'cellar'],
+      '--namespace has no meaning for `membrane registry stop`',
+    ],
+    [['registry', 'stop', '--id', 'oven'], '--id has no meaning for `membrane registry stop`'],
     [['registry', 'start', '--port', 'http'], '--port must be a whole number from 0 to 65535; got "http"'],
     [
       ['registry', 'start', '--detach', '--data', ':memory:', '--registry-id=-x'],

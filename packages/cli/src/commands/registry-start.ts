@@ -1,7 +1,7 @@
 import type { Argv, CommandBuilder, CommandModule } from 'yargs';
 import { CommandError } from '../command-error.js';
 import { startDetached } from '../detached-registry.js';
-import type { GlobalArguments } from '../global-options.js';
+import { withoutFlags, type GlobalArguments } from '../global-options.js';
 import { loadRegistry } from '../load-registry.js';
 import type { Output } from '../output.js';
 
@@ -17,7 +17,8 @@ async function buildStart(parser: Argv<GlobalArguments>): Promise<Argv<{ detach:
     ({ flag, variable, description, type }) =>
       [flag, { type, description: `${description} (${variable})`, requiresArg: type === 'string' }] as const,
   );
-  return parser
+  const bare = withoutFlags(parser, 'registry start', ['registry-url', 'namespace', 'id', 'timeout']);
+  return bare
     .options(Object.fromEntries(settings))
     .options({
       detach: {
@@ -26,10 +27,6 @@ async function buildStart(parser: Argv<GlobalArguments>): Promise<Argv<{ detach:
         description: 'run in the background; the log goes to DATA/registry.log',
       },
     })
-    .hide('registry-url')
-    .hide('namespace')
-    .hide('id')
-    .hide('timeout')
     .example('$0 registry start', 'on http://127.0.0.1:8765, until Ctrl-C')
     .example('$0 registry start --port 0 --data :memory:', 'on a free port, keeping nothing')
     .example('$0 registry start --detach', 'in the background, until `membrane registry stop`');

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
-import { openClient, type GlobalArguments } from '../global-options.js';
+import { openClient, withoutFlags, type GlobalArguments } from '../global-options.js';
 import { loadRegistry } from '../load-registry.js';
 import type { Output } from '../output.js';
 
@@ -20,7 +20,7 @@ export function registryStopCommand(output: Output): CommandModule<GlobalArgumen
     command: 'stop',
     describe: 'stop the registry of a data directory',
     builder: (parser) =>
-      parser
+      withoutFlags(parser, 'registry stop', ['registry-url', 'namespace', 'id'])
         .options({
           data: {
             type: 'string',
@@ -28,9 +28,6 @@ export function registryStopCommand(output: Output): CommandModule<GlobalArgumen
             description: "its data directory (MEMBRANE_REGISTRY_DATA) [the user's state directory]",
           },
         })
-        .hide('registry-url')
-        .hide('namespace')
-        .hide('id')
         .example('$0 registry stop', 'the one that `membrane registry start --detach` started'),
     handler: async (args) => {
       const { DEFAULT_REGISTRY_OPTIONS, readHolder } = await loadRegistry();
