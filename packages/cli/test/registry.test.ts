@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from './support/eventually.js';
@@ -56,6 +56,70 @@ describe('registry start --detach', () => {
     const { pid } = await startDetached(user, data);
     const { code, stdout } = await user.membrane(['registry', 'stop', '--json', '--data', data]);
     expect([code, JSON.parse(stdout)]).toEqual([0, { stopped: true, pid }]);
+  });
+});
+
+describe('registry start --detach that fails', () => {
+  /** Has the registry in the background, and nothing else, run this first. */
+  async function breakRegistry(code: string): Promise<Record<string, string>> {
+    const file = join(await makeDirectory(), 'broken.cjs');
+    await writeFile(file, `if (!process.argv.includes('--detach')) { ${code} }`);
+    return { NODE_OPTIONS: `--require=${file}` };
+  }
+
+  it.each([
+    { end: 'SIGKILL', code: "process.kill(process.pid, 'SIGKILL')" },
+    { end: 'exit code 7', code: 'process.exit(7)' },
+    { end: 'exit code 0', code: 'process.exit(0)' },
+    { end: 'exit code 1', code: "process.stderr.write('an aside\\n'); process.exit(1)" },
+  ])('without a word says that it ended by $end, and where its log is', async ({ end, code }) => {
+    const { membrane } = await createUser(NOBODY);
+    const data = await makeDirectory();
+    await appendFile(join(data, 'registry.log'), 'membrane: the fault of another day\n');
+    const environment = await breakRegistry(code);
+    expect(
+      await membrane(['registry', 'start', '--detach', '--port', '0', '--data', data], { environment }),
+    ).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `membrane: the registry ended by ${end} before it served; its log is ${data}/registry.log\n`,
+    });
+  });
+
+  it('with a word passes that on, and its exit code', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const data = await makeDirectory();
+    const environment = await breakRegistry("console.error('membrane: wörds'); process.exit(2)");
+    expect(
+      await membrane(['registry', 'start', '--detach', '--port', '0', '--data', data], { environment }),
+    ).toEqual({ code: 2, stdout: '', stderr: 'membrane: wörds\n' });
+  });
+});
+
+describe('registry start --detach --data :memory:', () => {
+  const START = ['registry', 'start', '--detach', '--json', '--data', ':memory:'];
+
+  it('logs to a directory of its own, and says to which', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const temporary = await makeDirectory();
+    const environment = { TMPDIR: temporary };
+    const { code, stdout, stderr } = await membrane([...START, '--port', '0'], { environment });
+    expect(code).toBe(0);
+    const { pid, ...ready } = JSON.parse(stdout) as { pid: number };
+    detached.push(pid);
+    expect(ready).toEqual({ url: expect.any(String) as string, data: ':memory:' });
+    const [directory = ''] = await readdir(temporary);
+    const log = join(temporary, directory, 'registry.log');
+    expect(stderr).toBe(`its log is ${log}\n`);
+    expect(await readFile(log, 'utf8')).toContain('"msg":"ready"');
+  });
+
+  it('leaves nothing behind where it cannot start', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const temporary = await makeDirectory();
+    const environment = { TMPDIR: temporary };
+    expect(await membrane([...START, '--port', 'http'], { environment })).toMatchObject({ code: 2 });
+    expect(await readdir(temporary)).toEqual([]);
   });
 });
 

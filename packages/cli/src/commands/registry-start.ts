@@ -24,7 +24,8 @@ async function buildStart(parser: Argv<GlobalArguments>): Promise<Argv<{ detach:
       detach: {
         type: 'boolean',
         default: false,
-        description: 'run in the background; the log goes to DATA/registry.log',
+        description:
+          'run in the background; the log goes to DATA/registry.log, and where nothing is kept to a new directory',
       },
     })
     .example('$0 registry start', 'on http://127.0.0.1:8765, until Ctrl-C')
@@ -49,7 +50,9 @@ export function registryStartCommand(output: Output): CommandModule<GlobalArgume
         process.send?.(ready);
       };
       if (args.detach) {
-        onReady(await startDetached(registry, args));
+        const { ready, temporaryLog } = await startDetached(registry, args);
+        onReady(ready);
+        if (temporaryLog !== undefined) output.say(`its log is ${temporaryLog}`);
         return;
       }
       const { exitCode, message } = await registry.runRegistry({
