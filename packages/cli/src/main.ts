@@ -2,6 +2,7 @@ import { CommandError } from './command-error.js';
 import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
 import { createOutput } from './output.js';
+import { isTimeout } from './timeout.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -30,11 +31,15 @@ function describeFailure(error: unknown): { message: string; exitCode: number } 
   if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode };
   if (error instanceof Error && error.name === 'MembraneError' && 'code' in error) {
     const code = String(error.code);
-    const advice =
-      code === 'registry_unreachable'
-        ? ': start one by `membrane registry start`, or name another by --registry-url or MEMBRANE_REGISTRY_URL'
-        : '';
+    const advice = code === 'registry_unreachable' ? `: ${adviseOnSilence(error)}` : '';
     return { message: `${error.message}${advice}`, exitCode: exitCodeOf(code) };
   }
   return { message: error instanceof Error ? error.message : String(error), exitCode: EXIT_CODES.failed };
+}
+
+function adviseOnSilence(error: Error): string {
+  const remedy = isTimeout(error)
+    ? 'it does not answer in time; give it longer by --timeout'
+    : 'start one by `membrane registry start`';
+  return `${remedy}, or name another by --registry-url or MEMBRANE_REGISTRY_URL`;
 }

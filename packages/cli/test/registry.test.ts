@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from './support/eventually.js';
@@ -120,6 +120,56 @@ describe('registry start --detach --data :memory:', () => {
     const environment = { TMPDIR: temporary };
     expect(await membrane([...START, '--port', 'http'], { environment })).toMatchObject({ code: 2 });
     expect(await readdir(temporary)).toEqual([]);
+  });
+});
+
+describe('registry stop', () => {
+  it('finds a data directory by whatever path leads there', async () => {
+    const user = await createUser(NOBODY);
+    const data = await makeDirectory();
+    const link = join(await makeDirectory(), 'link');
+    await symlink(data, link);
+    for (const [started, stopped] of [
+      [data, link],
+      [link, data],
+    ] as const) {
+      await startDetached(user, started);
+      expect(await user.membrane(['registry', 'stop', '--data', stopped])).toMatchObject({ code: 0 });
+    }
+  });
+
+  it('exits by 3 where the registry hangs, and says what to do', async () => {
+    const user = await createUser(NOBODY);
+    const data = await makeDirectory();
+    const { url, pid } = await startDetached(user, data);
+    process.kill(pid, 'SIGSTOP');
+    expect(await user.membrane(['registry', 'stop', '--data', data, '--timeout', '200ms'])).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `membrane: ${data} says that process ${pid} serves it, but the registry at ${url} does not answer in time; give it longer by --timeout or, if it hangs, end the process by its pid\n`,
+    });
+  });
+
+  it('exits by 3 where nobody answers', async () => {
+    const { membrane } = await createUser(NOBODY);
+    const data = await makeDirectory();
+    await writeFile(join(data, 'registry.pid'), JSON.stringify({ pid: process.pid, url: NOBODY }));
+    const { code, stderr } = await membrane(['registry', 'stop', '--data', data]);
+    expect([code, stderr]).toEqual([3, expect.stringContaining(`but no registry answers at ${NOBODY}`)]);
+    expectWords(stderr);
+  });
+
+  it.each([
+    { args: ['--data', ':memory:'], environment: {} },
+    { args: [], environment: { MEMBRANE_REGISTRY_DATA: ':memory:' } },
+  ])('knows of no registry in memory: $args $environment', async ({ args, environment }) => {
+    const { membrane } = await createUser(NOBODY);
+    expect(await membrane(['registry', 'stop', ...args], { environment })).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'membrane: a registry with its data in :memory: cannot be found by it; end its process by the pid that `membrane registry start` gave\n',
+    });
   });
 });
 

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
@@ -6,6 +7,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { openClient, withoutFlags, type GlobalArguments } from '../global-options.js';
 import { loadRegistry } from '../load-registry.js';
 import type { Output } from '../output.js';
+import { isTimeout } from '../timeout.js';
 
 /** The registry itself ends within 5 s of a signal. */
 const STOP_TIMEOUT_MS = 10_000;
@@ -30,10 +32,15 @@ export function registryStopCommand(output: Output): CommandModule<GlobalArgumen
         })
         .example('$0 registry stop', 'the one that `membrane registry start --detach` started'),
     handler: async (args) => {
-      const { DEFAULT_REGISTRY_OPTIONS, readHolder } = await loadRegistry();
-      const data = resolve(
-        args.data ?? (process.env['MEMBRANE_REGISTRY_DATA'] || DEFAULT_REGISTRY_OPTIONS.data),
-      );
+      const { DEFAULT_REGISTRY_OPTIONS, MEMORY_DATA, readHolder } = await loadRegistry();
+      const given = args.data ?? (process.env['MEMBRANE_REGISTRY_DATA'] || DEFAULT_REGISTRY_OPTIONS.data);
+      if (given === MEMORY_DATA) {
+        throw new CommandError(
+          `a registry with its data in ${MEMORY_DATA} cannot be found by it; end its process by the pid that \`membrane registry start\` gave`,
+          EXIT_CODES.usage,
+        );
+      }
+      const data = resolve(given);
       const holder = await readHolder(data);
       if (holder === undefined || !isRunning(holder.pid)) {
         throw new CommandError(`no registry is running on ${data}`, EXIT_CODES.notFound);
@@ -64,18 +71,17 @@ async function makeSure(
 ): Promise<void> {
   const said = `${data} says that process ${holder.pid} serves it`;
   if (holder.url === null) {
-    throw new CommandError(`${said}, but not yet where; try again, or stop it by its pid`, EXIT_CODES.failed);
+    throw new CommandError(`${said}, but not yet where; try again, or end it by its pid`, EXIT_CODES.failed);
   }
   const client = await openClient({ ...args, 'registry-url': holder.url });
   try {
     const { store } = await client.registry.status();
-    if (store.location !== null && dirname(store.location) === data) return;
+    if (store.location !== null && (await isSameDirectory(dirname(store.location), data))) return;
   } catch (cause) {
-    throw new CommandError(
-      `${said}, but no registry answers at ${holder.url}; if the process hangs, stop it by its pid`,
-      EXIT_CODES.failed,
-      { cause },
-    );
+    const silence = isTimeout(cause)
+      ? `the registry at ${holder.url} does not answer in time; give it longer by --timeout or, if it hangs, end the process by its pid`
+      : `no registry answers at ${holder.url}; if the process hangs, end it by its pid`;
+    throw new CommandError(`${said}, but ${silence}`, EXIT_CODES.unreachable, { cause });
   } finally {
     await client.close();
   }
@@ -83,6 +89,12 @@ async function makeSure(
     `${said}, but the registry at ${holder.url} has its data elsewhere`,
     EXIT_CODES.failed,
   );
+}
+
+/** Whatever path leads there. */
+async function isSameDirectory(one: string, other: string): Promise<boolean> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => path);
+  return (await real(one)) === (await real(other));
 }
 
 function isRunning(pid: number): boolean {
