@@ -5,7 +5,7 @@ export interface Output {
   /** True where standard output is a terminal: tables, colours. */
   readonly isTerminal: boolean;
   readonly isColored: boolean;
-  /** Columns of the terminal. */
+  /** Columns of the terminal; infinite where there is none, or it does not know them. */
   readonly width: number;
   /** A line of data. */
   data(line: string): void;
@@ -22,7 +22,7 @@ export function createOutput(
   return {
     isTerminal,
     isColored: isTerminal && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb',
-    width: isTerminal ? stdout.columns : Number.POSITIVE_INFINITY,
+    width: (isTerminal && stdout.columns) || Number.POSITIVE_INFINITY,
     data: (line) => {
       stdout.write(`${line}\n`);
     },

@@ -93,6 +93,10 @@ describe('list', () => {
     expect(plain).toContain('…');
     expect(plain).not.toContain('\u001b');
     expect(onTerminal(120, { NO_COLOR: '' })).toContain('\u001b[32mactive');
+    // A terminal that does not know its width.
+    const whole = onTerminal(0, { NO_COLOR: '1' });
+    expect(whole).toMatch(/^evil +active +gone \(absent\) +ipc +\d+ s +\/run\/evil\r?$/m);
+    expect(whole).not.toContain('…');
   });
 });
 
