@@ -8,6 +8,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+// What a user has set for programs of their own is not part of the show.
+for (const name of Object.keys(process.env)) if (name.startsWith('MEMBRANE_')) delete process.env[name];
+
 const here = fileURLToPath(new URL('.', import.meta.url));
 const packages = fileURLToPath(new URL('../../packages', import.meta.url));
 const MEMBRANE = join(packages, 'cli', 'bin', 'membrane.js');

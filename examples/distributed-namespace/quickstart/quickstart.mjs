@@ -11,6 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import { createNamespaceClient } from '@membrane/client';
 
+// What a user has set for programs of their own is not part of the show.
+for (const name of Object.keys(process.env)) if (name.startsWith('MEMBRANE_')) delete process.env[name];
+
 const here = dirname(fileURLToPath(import.meta.url));
 const membrane = join(here, '../../../packages/cli/bin/membrane.js');
 const endsAfterStory = process.argv.includes('--once');

@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { useMembrane } from './support/membrane.js';
+import { SETTINGS_OF_A_USER } from './support/processes.js';
 
 const { makeDirectory, start } = useMembrane();
 
@@ -15,9 +16,10 @@ function normalize(text: string): string {
     .replace(/\d+ s\t/g, 'AGE\t');
 }
 
-it('the example of a program that registers without a line of code prints what its README shows', async () => {
+it('the example of a program that registers without a line of code prints what its README shows, whatever its user has set', async () => {
   const temporary = await makeDirectory();
-  const example = start(process.execPath, [join(EXAMPLE, 'run.mjs')], { environment: { TMPDIR: temporary } });
+  const environment = { ...SETTINGS_OF_A_USER, TMPDIR: temporary };
+  const example = start(process.execPath, [join(EXAMPLE, 'run.mjs')], { environment });
   expect(await example.ended).toBe(0);
   const readme = await readFile(join(EXAMPLE, 'README.md'), 'utf8');
   const [, shown = ''] = /```\n(\$ node --import[^]*?)```/.exec(readme) ?? [];

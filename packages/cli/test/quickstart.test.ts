@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './support/eventually.js';
 import { useMembrane } from './support/membrane.js';
+import { SETTINGS_OF_A_USER } from './support/processes.js';
 
 const { makeDirectory, start } = useMembrane();
 
@@ -14,9 +15,10 @@ const row = (id: string, status: string, parent: string): RegExp =>
   new RegExp(`^${[id, status, parent, 'shared-volume', '\\d+ s', `\\S+/inbox/${id}`].join('\t')}$`, 'm');
 
 describe('the quickstart', () => {
-  it('tells its story and leaves nothing behind', async () => {
+  it('tells its story, whatever its user has set, and leaves nothing behind', async () => {
     const temporary = await makeDirectory();
-    const story = start(process.execPath, [QUICKSTART, '--once'], { environment: { TMPDIR: temporary } });
+    const environment = { ...SETTINGS_OF_A_USER, TMPDIR: temporary };
+    const story = start(process.execPath, [QUICKSTART, '--once'], { environment });
     const code = await story.ended;
     const { stdout, stderr } = story.said;
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout, stderr: '' });

@@ -101,6 +101,20 @@ export function useProcesses() {
   return { start, startRegistry };
 }
 
+/** What somebody may have set for programs of their own; each alone would change what an example shows. */
+export const SETTINGS_OF_A_USER = {
+  MEMBRANE_AUTO_REGISTER: 'false',
+  MEMBRANE_COMMUNICATION_MODE: 'network',
+  MEMBRANE_CONFIG: '/no/such/membrane.json',
+  MEMBRANE_ID: 'mine',
+  MEMBRANE_INSTANCE_ID: 'left',
+  MEMBRANE_NAMESPACE: 'cellar',
+  MEMBRANE_PARENT: 'attic',
+  MEMBRANE_REGISTRY_PORT: 'none',
+  MEMBRANE_REGISTRY_HEARTBEAT_INTERVAL: 'often',
+  MEMBRANE_REGISTRY_URL: 'nowhere',
+};
+
 /** Settings of whoever runs the tests are none of theirs. */
 export function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
