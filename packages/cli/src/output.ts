@@ -38,6 +38,13 @@ export function toPrintable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '\u{fffd}');
 }
 
+const MAX_SHOWN_LENGTH = 80;
+
+/** The beginning of a value that somebody gave, where it is too long for a line. */
+export function shorten(text: string): string {
+  return text.length <= MAX_SHOWN_LENGTH ? text : `${text.slice(0, MAX_SHOWN_LENGTH - 1)}…`;
+}
+
 /** The same text without the user and the password of the URLs in it. */
 export function hideCredentials(text: string): string {
   // A password with a slash makes no URL, but stands in the message that says so.

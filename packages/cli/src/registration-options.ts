@@ -1,11 +1,23 @@
-import type { NamespaceClientOptions, RegisterOptions } from '@membrane/client';
+import type {
+  ClientOptions,
+  NamespaceClient,
+  NamespaceClientOptions,
+  RegisterOptions,
+} from '@membrane/client';
 import type { Argv } from 'yargs';
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { readDuration, type GlobalArguments } from './global-options.js';
+import { shorten } from './output.js';
 import { parsePairs } from './pairs.js';
 
 export const MODES = ['shared-volume', 'network', 'ipc'] as const;
+
+/** The schema of a registration knows it too, but not in words. */
+const MAX_WEIGHT = 1_000;
+
+/** Of endpoints. */
+const EXAMPLES = { network: 'http://10.0.0.7:8080', ipc: '/run/oven.sock' };
 
 /** What a membrane says of itself, by flags. */
 export interface RegistrationArguments extends GlobalArguments {
@@ -63,11 +75,43 @@ async function readInterval(text: string | undefined): Promise<number | undefine
   );
 }
 
-/** The part that belongs to the registration alone. */
-export function toRegisterOptions({ endpoint, weight }: RegistrationArguments): RegisterOptions {
+/**
+ * The part that belongs to the registration alone.
+ * @throws CommandError for what no registry would take.
+ */
+export async function toRegisterOptions(
+  { endpoint, weight }: RegistrationArguments,
+  { options }: Pick<NamespaceClient, 'options'>,
+): Promise<RegisterOptions> {
+  await checkEndpoint(endpoint, options);
   if (weight === undefined) return { endpoint };
-  if (weight.trim() === '' || !Number.isFinite(Number(weight))) {
-    throw new CommandError(`--weight must be a number from 0 to 1000; got "${weight}"`, EXIT_CODES.usage);
+  const share = weight.trim() === '' ? Number.NaN : Number(weight);
+  if (share >= 0 && share <= MAX_WEIGHT) return { endpoint, weight: share };
+  throw new CommandError(
+    `--weight must be a number from 0 to ${MAX_WEIGHT}; got "${weight}"`,
+    EXIT_CODES.usage,
+  );
+}
+
+async function checkEndpoint(
+  endpoint: string | undefined,
+  { communicationMode, settings }: ClientOptions,
+): Promise<void> {
+  if (endpoint !== undefined) {
+    const { registrationRequestSchema } = await import('@membrane/protocol');
+    const { error } = registrationRequestSchema.shape.endpoint.safeParse(endpoint);
+    if (error === undefined) return;
+    throw new CommandError(
+      `--endpoint ${error.issues[0]?.message ?? 'cannot be used'}; got "${shorten(endpoint)}"`,
+      EXIT_CODES.usage,
+    );
   }
-  return { endpoint, weight: Number(weight) };
+  // Only on the shared volume there is a place that follows from the id.
+  if (communicationMode === 'shared-volume') return;
+  const source = settings.find(({ name }) => name === 'communicationMode')?.source;
+  const where = source === undefined || source === 'code' ? '' : ` (${source})`;
+  throw new CommandError(
+    `--endpoint must be given with the mode "${communicationMode}"${where}, as "${EXAMPLES[communicationMode]}"`,
+    EXIT_CODES.usage,
+  );
 }

@@ -100,17 +100,49 @@ describe('the registration of `membrane run`', () => {
     expect(await other.membrane(['heartbeat', '--id', 'oven'])).toMatchObject({ code: 0 });
   });
 
-  it.each([
-    { why: 'the registry refuses', flags: ['oven'], words: '"oven" cannot have the parent "oven"' },
-    { why: 'is not complete', flags: ['--mode', 'network'], words: 'endpoint must be given' },
-  ])('that $why does not stop the command, but is told of', async ({ flags, words }) => {
+  it('that the registry refuses does not stop the command, but is told of', async () => {
     const { start } = await begin();
-    const run = start(['run', '--id', 'oven', ...flags, '--', ...WAITS]);
+    const run = start(['run', '--id', 'oven', 'oven', '--', ...WAITS]);
     await eventually('the command is up', () => run.said.stdout === 'up\n');
+    const words = '"oven" cannot have the parent "oven"';
     await eventually('it is said', () => run.said.stderr.includes(words), 5_000);
     run.child.stdin?.write('end\n');
     expect(await run.ended).toBe(3);
     expectWords(run.said.stderr);
+  });
+
+  it.each([
+    {
+      flags: ['--mode', 'network'],
+      environment: {},
+      words: '--endpoint must be given with the mode "network"',
+    },
+    {
+      flags: [],
+      environment: { MEMBRANE_COMMUNICATION_MODE: 'ipc' },
+      words:
+        '--endpoint must be given with the mode "ipc" (MEMBRANE_COMMUNICATION_MODE), as "/run/oven.sock"',
+    },
+    { flags: ['--endpoint', ''], environment: {}, words: '--endpoint must not be empty; got ""' },
+    {
+      flags: ['--weight', '9999'],
+      environment: {},
+      words: '--weight must be a number from 0 to 1000; got "9999"',
+    },
+    {
+      flags: ['--weight', '-1'],
+      environment: {},
+      words: '--weight must be a number from 0 to 1000; got "-1"',
+    },
+    { flags: ['--meta', `zone=${'a'.repeat(20_000)}`], environment: {}, words: '--meta must be at most' },
+  ])('that no registry would take starts no command: $words', async ({ flags, environment, words }) => {
+    const { membrane } = await createUser(NOBODY);
+    const mark = join(await makeDirectory(), 'started');
+    const args = ['run', '--id', 'oven', ...flags, '--', 'touch', mark];
+    const { code, stdout, stderr } = await membrane(args, { environment });
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining(words)]);
+    expectWords(stderr);
+    expect(existsSync(mark)).toBe(false);
   });
 
   it('goes on though nobody reads what it says', async () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
-import type { Lease, NamespaceClient } from '@membrane/client';
+import type { Lease, NamespaceClient, RegisterOptions } from '@membrane/client';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES, SIGNAL_EXIT_BASE, exitCodeOf } from '../exit-codes.js';
 import { assertNamed, nameFlag, openClient, repeatFlags, type GlobalArguments } from '../global-options.js';
@@ -54,11 +54,12 @@ async function registerOnce(args: RegisterArguments, output: Output): Promise<vo
   const options = await toClientOptions(args);
   const asker = await openClient(args, options);
   const file = new LeaseFile(asker);
-  const registerOptions = toRegisterOptions(args);
+  let registerOptions: RegisterOptions;
   let leaseToken: string;
   let isOurs: boolean;
   try {
     assertNamed(asker);
+    registerOptions = await toRegisterOptions(args, asker);
     const kept = await file.read();
     isOurs = kept !== undefined && (await isHeldBy(kept, args));
     if (!isOurs && !args.replace) await refuseIfHeld(asker);
@@ -104,8 +105,9 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
     });
   }
   try {
+    const options = await toRegisterOptions(args, client);
     if (!args.replace) await refuseIfHeld(client, ended.signal);
-    lease = await client.register({ ...toRegisterOptions(args), signal: ended.signal });
+    lease = await client.register({ ...options, signal: ended.signal });
     sayWhatHappens(client, output);
     sayWhatEnds(client, output);
     await printLease(lease, args.json, output);

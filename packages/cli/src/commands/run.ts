@@ -61,11 +61,12 @@ export function runCommand(
         );
       }
       const client = await openClient(args, await toClientOptions(args));
-      sayWhatHappens(client, output);
       const end = new AbortController();
       try {
+        const options = await toRegisterOptions(args, client);
+        sayWhatHappens(client, output);
         const run = (): Promise<number> => runToEnd(command, commandArgs, client);
-        const registered = register(client, { ...toRegisterOptions(args), signal: end.signal });
+        const registered = register(client, { ...options, signal: end.signal });
         if (args.require) {
           exit.code = await runWhenRegistered(registered, end, () => {
             sayWhatEnds(client, output);
