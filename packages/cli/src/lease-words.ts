@@ -36,11 +36,16 @@ export function sayWhatHappens(client: NamespaceClient, output: Output): void {
   });
 }
 
-/** Says on standard error by what a registration ended that nobody ended here. */
-export function sayWhatEnds(client: NamespaceClient, output: Output): void {
+/** Says on standard error that a registration is refused for good. */
+export function sayWhatIsRefused(client: NamespaceClient, output: Output): void {
   client.on('registrationFailed', ({ error, willRetry }) => {
     if (!willRetry) output.say(`membrane: "${client.id}" could not be registered: ${error.message}`);
   });
+}
+
+/** Says on standard error by what a registration ended that nobody ended here, where the command goes on. */
+export function sayWhatEnds(client: NamespaceClient, output: Output): void {
+  sayWhatIsRefused(client, output);
   for (const event of ['superseded', 'removed'] as const) {
     client.on(event, ({ message }) => {
       output.say(`membrane: ${message}; it is not renewed any more`);

@@ -7,7 +7,7 @@ import { CommandError } from '../command-error.js';
 import { EXIT_CODES, SIGNAL_EXIT_BASE, exitCodeOf } from '../exit-codes.js';
 import { assertNamed, nameFlag, openClient, repeatFlags, type GlobalArguments } from '../global-options.js';
 import { LeaseFile } from '../lease-file.js';
-import { describeLease, formatMs, sayWhatEnds, sayWhatHappens } from '../lease-words.js';
+import { describeLease, formatMs, sayWhatHappens, sayWhatIsRefused } from '../lease-words.js';
 import { formatAge, toPrintable, type Output } from '../output.js';
 import {
   toClientOptions,
@@ -109,7 +109,7 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
     if (!args.replace) await refuseIfHeld(client, ended.signal);
     lease = await client.register({ ...options, signal: ended.signal });
     sayWhatHappens(client, output);
-    sayWhatEnds(client, output);
+    sayWhatIsRefused(client, output);
     await printLease(lease, args.json, output);
     output.say('it is renewed until Ctrl-C');
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
