@@ -86,7 +86,7 @@ export async function openClient(
   const given = {
     registryUrl: args['registry-url'],
     namespace: args.namespace,
-    timeoutMs: await readDuration('timeout', args.timeout),
+    timeoutMs: await readDuration('timeout', args.timeout, TIMEOUT_RANGE),
     // A command asks once: what it prints is what there is now.
     cache: false as const,
     ...rest,
@@ -116,13 +116,27 @@ export function repeatFlags(args: GlobalArguments & { instance?: string | undefi
   return [`--id ${id}`, ...given].join(' ');
 }
 
+/** What a duration may be, in milliseconds, and in words. */
+export interface DurationRange {
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly words: string;
+}
+
+/** As long as the client takes. */
+const TIMEOUT_RANGE: DurationRange = { minMs: 1, maxMs: 24 * 60 * 60 * 1_000, words: 'from 1ms to 1d' };
+
 /** Milliseconds of a flag; undefined where it was not given. */
-export async function readDuration(flag: string, text: string | undefined): Promise<number | undefined> {
+export async function readDuration(
+  flag: string,
+  text: string | undefined,
+  { minMs, maxMs, words }: DurationRange,
+): Promise<number | undefined> {
   if (text === undefined) return undefined;
   const { parseDurationMs } = await import('@membrane/protocol');
   const ms = parseDurationMs(text);
-  if (ms !== undefined && ms > 0) return ms;
-  throw new CommandError(`--${flag} must be a duration as "500ms" or "5s"; got "${text}"`, EXIT_CODES.usage);
+  if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+  throw new CommandError(`--${flag} must be a duration ${words}, as "5s"; got "${text}"`, EXIT_CODES.usage);
 }
 
 /** Whom the command is about, where that cannot be guessed. */

@@ -1,7 +1,7 @@
 import { CommandError } from './command-error.js';
 import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
-import { createOutput } from './output.js';
+import { createOutput, hideCredentials, shorten } from './output.js';
 import { isTimeout } from './timeout.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
@@ -22,7 +22,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return exit.code;
   } catch (error) {
     const { message, exitCode } = describeFailure(error);
-    output.say(`membrane: ${message}`);
+    output.say(`membrane: ${exitCode === EXIT_CODES.usage ? shortenValue(message) : message}`);
     return exitCode;
   }
 }
@@ -42,4 +42,10 @@ function adviseOnSilence(error: Error): string {
     ? 'it does not answer in time; give it longer by --timeout'
     : 'start one by `membrane registry start`';
   return `${remedy}, or name another by --registry-url or MEMBRANE_REGISTRY_URL`;
+}
+
+/** The value that a message of wrong usage ends by may be any text. */
+function shortenValue(message: string): string {
+  // The other way round, a password would lose the @ by which it is known.
+  return hideCredentials(message).replace(/(?<=; got ).+$/s, shorten);
 }

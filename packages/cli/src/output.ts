@@ -38,7 +38,7 @@ export function toPrintable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '\u{fffd}');
 }
 
-const MAX_SHOWN_LENGTH = 80;
+const MAX_SHOWN_LENGTH = 200;
 
 /** The beginning of a value that somebody gave, where it is too long for a line. */
 export function shorten(text: string): string {

@@ -1,11 +1,12 @@
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
+import { shorten } from './output.js';
 
 /** What several `--meta KEY=VALUE` say. */
 export function parsePairs(texts: readonly string[]): Record<string, string> {
   const pairs = new Map<string, string>();
   for (const [key, value] of texts.map(parsePair)) {
-    if (pairs.has(key)) throw new CommandError(`--meta ${key} must be given once`, EXIT_CODES.usage);
+    if (pairs.has(key)) throw new CommandError(`--meta ${shorten(key)} must be given once`, EXIT_CODES.usage);
     pairs.set(key, value);
   }
   return Object.fromEntries(pairs);

@@ -8,7 +8,6 @@ import type { Argv } from 'yargs';
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { readDuration, type GlobalArguments } from './global-options.js';
-import { shorten } from './output.js';
 import { parsePairs } from './pairs.js';
 
 export const MODES = ['shared-volume', 'network', 'ipc'] as const;
@@ -63,16 +62,12 @@ export async function toClientOptions(args: RegistrationArguments): Promise<Name
 }
 
 async function readInterval(text: string | undefined): Promise<number | undefined> {
-  const intervalMs = await readDuration('heartbeat-interval', text);
-  if (intervalMs === undefined) return undefined;
   const { LIMITS } = await import('@membrane/protocol');
-  if (intervalMs >= LIMITS.minHeartbeatIntervalMs && intervalMs <= LIMITS.maxHeartbeatIntervalMs) {
-    return intervalMs;
-  }
-  throw new CommandError(
-    `--heartbeat-interval must be a duration from 250ms to 1d, as "5s"; got "${text ?? ''}"`,
-    EXIT_CODES.usage,
-  );
+  return readDuration('heartbeat-interval', text, {
+    minMs: LIMITS.minHeartbeatIntervalMs,
+    maxMs: LIMITS.maxHeartbeatIntervalMs,
+    words: 'from 250ms to 1d',
+  });
 }
 
 /**
@@ -102,7 +97,7 @@ async function checkEndpoint(
     const { error } = registrationRequestSchema.shape.endpoint.safeParse(endpoint);
     if (error === undefined) return;
     throw new CommandError(
-      `--endpoint ${error.issues[0]?.message ?? 'cannot be used'}; got "${shorten(endpoint)}"`,
+      `--endpoint ${error.issues[0]?.message ?? 'cannot be used'}; got "${endpoint}"`,
       EXIT_CODES.usage,
     );
   }

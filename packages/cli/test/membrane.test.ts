@@ -3,8 +3,10 @@ import { expectWords, NOBODY, useMembrane } from './support/membrane.js';
 
 const { begin, createUser } = useMembrane();
 
-const DURATION = 'must be a duration as "500ms" or "5s"';
+const TIMEOUT = '--timeout must be a duration from 1ms to 1d, as "5s"';
+const INTERVAL = '--heartbeat-interval must be a duration from 250ms to 1d, as "5s"';
 const ID_RULE = 'must be 1 to 128 letters, digits, ".", "_", ":" and "-"';
+const LONG = 'x'.repeat(20_000);
 const RUN = ['run', '--id', 'oven'];
 const REGISTER = ['register', '--id', 'oven'];
 
@@ -21,8 +23,8 @@ describe('wrong usage', () => {
     [['list', '--parent', 'a', '--roots'], 'mutually exclusive'],
     [['list', '--meta', 'zone'], '--meta must be KEY=VALUE; got "zone"'],
     [['list', '--status', 'dead'], 'Argument: status, Given: "dead", Choices: "active"'],
-    [['list', '--timeout', 'soon'], `--timeout ${DURATION}; got "soon"`],
-    [['list', '--timeout', '0'], `--timeout ${DURATION}; got "0"`],
+    [['list', '--timeout', 'soon'], `${TIMEOUT}; got "soon"`],
+    [['list', '--timeout', '0'], `${TIMEOUT}; got "0"`],
     [['list', '--namespace', 'a b'], '--namespace must be 1 to 63 letters'],
     [
       ['list', '--registry-url', 'nowhere'],
@@ -32,7 +34,8 @@ describe('wrong usage', () => {
       ['list', '--registry-url', 'ftp://me:hu/sh@there'],
       '--registry-url must be a URL as "http://127.0.0.1:8765", or several separated by commas; got "ftp://***@there"',
     ],
-    [['list', '--timeout', '100d'], '--timeout must be'],
+    [['list', '--timeout', '999d'], `${TIMEOUT}; got "999d"`],
+    [['list', '--timeout', '0.0001ms'], `${TIMEOUT}; got "0.0001ms"`],
     [['list', '--roots=maybe'], '--roots must be true or false; got "maybe"'],
     [['list', '--json='], '--json must be true or false; got ""'],
     [['list', '--no-parent'], 'Unknown argument: no-parent'],
@@ -80,15 +83,12 @@ describe('wrong usage', () => {
     [[...REGISTER, '--mode', 'pigeon'], 'Argument: mode, Given: "pigeon", Choices: "shared-volume"'],
     [[...REGISTER, '--meta', 'zone'], '--meta must be KEY=VALUE; got "zone"'],
     [[...REGISTER, '--meta', '=a'], '--meta must be KEY=VALUE; got "=a"'],
-    [[...REGISTER, '--heartbeat-interval', 'often'], `--heartbeat-interval ${DURATION}; got "often"`],
-    [
-      [...REGISTER, '--heartbeat-interval', '10ms'],
-      '--heartbeat-interval must be a duration from 250ms to 1d, as "5s"; got "10ms"',
-    ],
+    [[...REGISTER, '--heartbeat-interval', 'often'], `${INTERVAL}; got "often"`],
+    [[...REGISTER, '--heartbeat-interval', '10ms'], `${INTERVAL}; got "10ms"`],
     [[...REGISTER, '--id', 'lamp'], '--id must be given once'],
     [['heartbeat', 'oven'], 'Unknown argument: oven'],
     [['heartbeat', '--id', 'oven', '--instance', 'a b'], '--instance must be 1 to 63 letters'],
-    [['heartbeat', '--id', 'oven', '--timeout', 'soon'], `--timeout ${DURATION}; got "soon"`],
+    [['heartbeat', '--id', 'oven', '--timeout', 'soon'], `${TIMEOUT}; got "soon"`],
     [[...REGISTER, '--replace=maybe'], '--replace must be true or false; got "maybe"'],
     [['deregister', 'the oven'], `the name ${ID_RULE}`],
     [['deregister', 'oven', '--id', 'lamp'], '"oven" and --id "lamp" are two: give one of them'],
@@ -105,7 +105,7 @@ describe('wrong usage', () => {
     [[...RUN, '--frobnicate', '--', 'true'], 'Unknown argument: frobnicate'],
     [['run', '--id', 'the oven', '--', 'true'], `--id ${ID_RULE}`],
     [['run', 'the house', '--id', 'oven', '--', 'true'], `the parent ${ID_RULE}`],
-    [[...RUN, '--heartbeat-interval', 'often', '--', 'true'], `--heartbeat-interval ${DURATION}`],
+    [[...RUN, '--heartbeat-interval', 'often', '--', 'true'], INTERVAL],
     [[...RUN, '--meta', 'zone', '--', 'true'], '--meta must be KEY=VALUE; got "zone"'],
   ])('%j exits by 2 and says why', async (args, message) => {
     const { membrane } = await createUser(NOBODY);
@@ -113,6 +113,24 @@ describe('wrong usage', () => {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
     expect(stderr).toMatch(/^[^\n]+\n$/);
+    expectWords(stderr);
+  });
+
+  it.each([
+    {
+      args: [...REGISTER, '--meta', `zone=${LONG}`],
+      words: '--meta must be at most 16384 bytes as JSON; got ',
+    },
+    { args: ['list', '--meta', LONG], words: '--meta must be KEY=VALUE; got "xxx' },
+    { args: ['list', '--meta', `${LONG}=1`, '--meta', `${LONG}=2`], words: '--meta xxx' },
+    { args: [...REGISTER, '--endpoint', LONG], words: '--endpoint must be at most ' },
+    { args: ['list', '--registry-url', `ftp://me:${LONG}@there`], words: 'got "ftp://***@there"' },
+  ])('shows only the beginning of a value that is long: $words', async ({ args, words }) => {
+    const { membrane } = await createUser(NOBODY);
+    const { code, stderr } = await membrane(args);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(words)]);
+    expect(stderr.length).toBeLessThan(400);
+    if (!words.startsWith('got')) expect(stderr).toContain('…');
     expectWords(stderr);
   });
 
