@@ -217,9 +217,12 @@ describe('help', () => {
     expect(await membrane(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('is a script for the shell too', async () => {
+  it.each([
+    { shell: '/bin/bash', words: '###-begin-membrane-completions-###' },
+    { shell: '/bin/zsh', words: '#compdef membrane' },
+  ])('is a script for the shell too, for $shell', async ({ shell, words }) => {
     const { membrane } = await createUser(NOBODY);
-    const { code, stdout } = await membrane(['completion']);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('begin-membrane-completions')]);
+    const { code, stdout } = await membrane(['completion'], { environment: { SHELL: shell, ZSH_NAME: '' } });
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^${words}\n`))]);
   });
 });
