@@ -2,6 +2,7 @@
 // restart: every acknowledged change is there, every unacknowledged one is there wholly or not at all, revisions do
 // not go back, and the journal tells the same story as the state.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { call } from './http.mjs';
 import { endProcess, makeDirectory, removeDirectory } from './leftovers.mjs';
 import { createRandom } from './random.mjs';
 import { startRegistry } from './registry-process.mjs';
@@ -36,12 +37,7 @@ class Writer {
       const { path, body, after } = this.#next();
       this.unknown = after;
       try {
-        const response = await fetch(url + path, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-        });
-        const answer = /** @type {{ success: boolean; revision: number }} */ (await response.json());
+        const { body: answer } = await call(url + path, { body });
         if (!answer.success) throw new Error(`refused: ${JSON.stringify(answer)}`);
         this.state = after;
         this.unknown = undefined;
@@ -115,9 +111,9 @@ export async function crash({ rounds, seed, onProgress }) {
       await running;
       registry = await startRegistry({ data });
 
-      const response = await fetch(`${registry.url}/list`);
-      const [log = '', now = '0'] = (response.headers.get('x-membrane-revision') ?? '').split(':');
-      const records = /** @type {{ id: string; metadata: { version: number } }[]} */ (await response.json());
+      const list = await call(`${registry.url}/list`);
+      const [log = '', now = '0'] = String(list.headers['x-membrane-revision'] ?? '').split(':');
+      const records = /** @type {{ id: string; metadata: { version: number } }[]} */ (list.body);
       const violation = (/** @type {string} */ text) => report.violations.push(`round ${round}: ${text}`);
 
       if (logId !== '' && log !== logId) violation(`the log ${logId} became ${log}`);
@@ -141,9 +137,7 @@ export async function crash({ rounds, seed, onProgress }) {
       }
 
       for (let more = true; more;) {
-        const events = /** @type {any[]} */ (
-          await (await fetch(`${registry.url}/events?since=${revision}&limit=${PAGE}`)).json()
-        );
+        const { body: events } = await call(`${registry.url}/events?since=${revision}&limit=${PAGE}`);
         for (const { event, id, record, revision: at } of events) {
           if (at < revision) violation(`the journal goes from ${revision} back to ${at}`);
           revision = at;

@@ -1,3 +1,5 @@
+import { call } from './http.mjs';
+
 const POLL_MS = 100;
 const TIMEOUT_MS = 2_000;
 
@@ -30,22 +32,20 @@ export class HolderWatch {
 
   /** The processes whose registrations the journal tells of, in their order. */
   async registrations() {
-    const response = await this.#get(`/events?membrane=${this.#id}`);
-    const events = /** @type {{ event: string; record: { metadata: { pid: number } } }[]} */ (
-      await response.json()
-    );
+    const { body } = await this.#get(`/events?membrane=${this.#id}`);
+    const events = /** @type {{ event: string; record: { metadata: { pid: number } } }[]} */ (body);
     return events.filter(({ event }) => event === 'registered').map(({ record }) => record.metadata.pid);
   }
 
   async #look() {
     try {
-      const response = await this.#get(`/discover/${this.#id}`);
-      if (!response.ok && response.status !== 404) return;
-      const { metadata, incarnation } = /** @type {any} */ (await response.json());
+      const { status, body } = await this.#get(`/discover/${this.#id}`);
+      if (status !== 200 && status !== 404) return;
+      const { metadata, incarnation } = body;
       this.looks += 1;
-      this.isHeld = response.ok;
+      this.isHeld = status === 200;
       const last = this.holders.at(-1);
-      if (response.ok && (last?.pid !== metadata.pid || last?.incarnation !== incarnation))
+      if (this.isHeld && (last?.pid !== metadata.pid || last?.incarnation !== incarnation))
         this.holders.push({ pid: metadata.pid, incarnation });
     } catch {
       // A registry that is away says nothing of holders.
@@ -54,6 +54,6 @@ export class HolderWatch {
 
   /** @param {string} path */
   #get(path) {
-    return fetch(this.#url + path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return call(this.#url + path, { timeoutMs: TIMEOUT_MS });
   }
 }

@@ -1,3 +1,5 @@
+import { call } from './http.mjs';
+
 const TIMEOUT_MS = 2_000;
 
 /** @typedef {{ id: string; status: string; incarnation: number; metadata: { pid: number } }} Listed */
@@ -49,8 +51,8 @@ export class RollCall {
   /** @returns {Promise<Listed[] | undefined>} */
   async #ask() {
     try {
-      const response = await fetch(`${this.#url}/list`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-      return response.ok ? /** @type {Listed[]} */ (await response.json()) : undefined;
+      const { status, body } = await call(`${this.#url}/list`, { timeoutMs: TIMEOUT_MS });
+      return status === 200 ? /** @type {Listed[]} */ (body) : undefined;
     } catch {
       return undefined;
     }

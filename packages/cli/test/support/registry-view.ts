@@ -1,3 +1,6 @@
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+
 /** A membrane as the registry shows it. */
 export interface Seen {
   readonly id: string;
@@ -33,16 +36,29 @@ export async function registerAt(
   url: string,
   membrane: { id: string; [field: string]: unknown },
 ): Promise<void> {
-  const response = await fetch(`${url}/register`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ endpoint: `/run/${membrane.id}`, communication_mode: 'ipc', ...membrane }),
+  await call(`${url}/register`, {
+    endpoint: `/run/${membrane.id}`,
+    communication_mode: 'ipc',
+    ...membrane,
   });
-  if (!response.ok) throw new Error(await response.text());
 }
 
 async function get(url: string): Promise<unknown> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(await response.text());
-  return response.json();
+  return call(url, undefined);
+}
+
+/** A `fetch` whose server is killed at the wrong moment may never settle in Node 20. */
+function call(url: string, body: object | undefined): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const method = body === undefined ? 'GET' : 'POST';
+    const sent = request(url, { method, headers, agent: false }, (response) => {
+      text(response).then((answer) => {
+        if (response.statusCode === 200) resolve(JSON.parse(answer));
+        else reject(new Error(answer));
+      }, reject);
+    });
+    sent.on('error', reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
 }
