@@ -125,7 +125,8 @@ let ending = false;
 async function end(exitCode = 0) {
   if (ending) return;
   ending = true;
-  await Promise.all([...children].map(stop));
+  // The story goes on meanwhile, and may start another one.
+  while (children.size > 0) await Promise.all([...children].map(stop));
   rmSync(directory, { recursive: true, force: true });
   process.exit(exitCode);
 }
