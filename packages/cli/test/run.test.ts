@@ -226,7 +226,8 @@ describe('a signal', () => {
     );
     const run = start(
       'script',
-      ['-qec', `${process.execPath} ${BIN} run --id oven -- ${process.execPath} ${app}`, '/dev/null'],
+      // Without exec a shell may stand in between, and tell of the key by its own exit code.
+      ['-qec', `exec ${process.execPath} ${BIN} run --id oven -- ${process.execPath} ${app}`, '/dev/null'],
       { environment: { ...withoutSettings(process.env), ...user.environment } },
     );
     await eventually('the command is up', () => run.said.stdout.includes('up'));
