@@ -11,8 +11,26 @@ export {
 export { isDeeperThan, type JsonObject, type JsonValue } from './json.js';
 export { LIMITS } from './limits.js';
 export {
+  deadLettersQuerySchema,
+  deadLettersRequestSchema,
+  mailboxAckRequestSchema,
+  mailboxCollectQuerySchema,
+  mailboxParamsSchema,
+  mailboxPostQuerySchema,
+  type DeadLetter,
+  type DeadLettersAnswer,
+  type DeadLettersQuery,
+  type DeadLettersRequest,
+  type MailboxAckAnswer,
+  type MailboxAckRequest,
+  type MailboxCollectQuery,
+  type MailboxItem,
+  type MailboxPostAnswer,
+} from './mailbox.js';
+export {
   isMembraneError,
   MembraneError,
+  type DeliveryAttempt,
   type FieldError,
   type MembraneErrorDetails,
 } from './membrane-error.js';
@@ -27,6 +45,20 @@ export {
   type MembraneRecord,
   type MembraneStatus,
 } from './membrane.js';
+export {
+  deliveryOutcomeSchema,
+  envelopeSchema,
+  MESSAGE_PATH,
+  MESSAGE_SUBPROTOCOL,
+  messageAnswerSchema,
+  messageIdSchema,
+  MESSAGES_PATH,
+  type DeliveryOutcome,
+  type Envelope,
+  type MessageAnswer,
+  type ReceiverFrame,
+  type SenderFrame,
+} from './message.js';
 export {
   DEFAULT_INSTANCE_ID,
   DEFAULT_NAMESPACE,
@@ -56,5 +88,6 @@ export {
 } from './registration.js';
 export { NEXT_CURSOR_HEADER, REVISION_HEADER, ROUTES, type Route, type RouteName } from './routes.js';
 export { registryStatusSchema, type RegistryStatus, type StatusCounts } from './status.js';
+export { isGroupTarget, parseTarget, type Target } from './target.js';
 export { invalidRequest, validate } from './validation.js';
 export { fromWire, toWire, type CamelCased } from './wire-case.js';

@@ -30,4 +30,18 @@ export const LIMITS = Object.freeze({
   /** Characters of a lease token. 128 random bits as hex are 32. */
   minLeaseTokenLength: 16,
   maxLeaseTokenLength: 256,
+  /** A message envelope, as JSON in UTF-8. */
+  maxMessageBytes: 1024 * 1024,
+  /** Characters of a message's id, type, stream, session or correlation id. */
+  maxMessageNameLength: 128,
+  /** Relays that a message may pass. */
+  maxHops: 16,
+  /** How long a message may be under way. */
+  maxMessageTtlMs: 7 * 86_400_000,
+  /** Members that one broadcast reaches. */
+  maxBroadcastMembers: 10_000,
+  /** Messages in one answer of a mailbox, and acks in one call. */
+  maxMailboxBatch: 1_000,
+  /** The longest a read may wait for something to come. */
+  maxWaitMs: 600_000,
 });

@@ -7,8 +7,25 @@ export interface FieldError {
   message: string;
 }
 
+/** One try to hand a message over, as results and errors tell it. */
+export interface DeliveryAttempt {
+  /** How: `ipc`, `network`, `shared-volume`, `relay` or `mailbox`. */
+  route: string;
+  /** Where: a socket, a URL, a directory, the id of a relay. */
+  address: string;
+  /** The membrane and the instance that it was meant for. */
+  target: string;
+  instanceId?: string;
+  /** What came of it: an outcome, the code of an error, or `skipped`. */
+  result: string;
+  /** Why it failed, or was skipped. */
+  reason?: string;
+}
+
 export interface MembraneErrorDetails {
   errors?: readonly FieldError[];
+  /** What was tried to deliver a message, the last few tries. */
+  attempts?: readonly DeliveryAttempt[];
   /** How long to wait before the same call can succeed. */
   retryAfterMs?: number;
 }

@@ -2,15 +2,7 @@ import { z } from 'zod';
 import { LIMITS } from './limits.js';
 import { communicationModeSchema, membraneStatusSchema } from './membrane.js';
 import { membraneIdSchema, namespaceSchema } from './names.js';
-
-/** A whole number in a query, which is text. */
-function countSchema(max: number) {
-  return z
-    .string()
-    .regex(/^[0-9]{1,15}$/, `must be a whole number from 1 to ${max}`)
-    .transform(Number)
-    .pipe(z.int().min(1).max(max));
-}
+import { countSchema } from './numbers.js';
 
 export const discoverParamsSchema = z.object({ id: membraneIdSchema });
 

@@ -7,6 +7,20 @@ import {
   heartbeatBatchSchema,
   heartbeatSchema,
 } from './heartbeat.js';
+import {
+  deadLetterSchema,
+  deadLettersAnswerSchema,
+  deadLettersQuerySchema,
+  deadLettersRequestSchema,
+  mailboxAckAnswerSchema,
+  mailboxAckRequestSchema,
+  mailboxCollectQuerySchema,
+  mailboxItemSchema,
+  mailboxParamsSchema,
+  mailboxPostAnswerSchema,
+  mailboxPostQuerySchema,
+} from './mailbox.js';
+import { envelopeSchema } from './message.js';
 import { discoveredMembraneSchema, membraneRecordSchema } from './membrane.js';
 import { discoverParamsSchema, discoverQuerySchema, eventsQuerySchema, listQuerySchema } from './queries.js';
 import {
@@ -84,6 +98,60 @@ export const ROUTES = {
     query: listQuerySchema,
     answer: membraneRecordSchema.array(),
     errors: [],
+  },
+  postMessage: {
+    method: 'POST',
+    path: '/messages/{id}',
+    summary: 'Leave a message in the mailbox of a membrane',
+    description:
+      'Kept until its receiver collects it or its `ttl_ms` is over; then it is a dead letter. Answered once it is durable. A message of an id that is there already changes nothing.',
+    params: mailboxParamsSchema,
+    query: mailboxPostQuerySchema,
+    body: envelopeSchema,
+    answer: mailboxPostAnswerSchema,
+    errors: ['not_found', 'expired', 'mailbox_full', 'store_unavailable'],
+  },
+  collectMessages: {
+    method: 'GET',
+    path: '/messages/{id}',
+    summary: 'Collect messages from a mailbox',
+    description:
+      'Oldest first. Each is hidden from others for 30 s; one that is not acknowledged by then is handed out again. Shows the lease token by `Authorization: Lease …`.',
+    params: mailboxParamsSchema,
+    query: mailboxCollectQuerySchema,
+    answer: mailboxItemSchema.array(),
+    errors: ['not_registered', 'superseded', 'lease_token_required', 'removed'],
+  },
+  ackMessages: {
+    method: 'POST',
+    path: '/messages/{id}/ack',
+    summary: 'Say what became of collected messages',
+    description:
+      '`processed` ends a message, `failed` makes it a dead letter. Answered once that is durable.',
+    params: mailboxParamsSchema,
+    body: mailboxAckRequestSchema,
+    answer: mailboxAckAnswerSchema,
+    errors: ['not_registered', 'superseded', 'lease_token_required', 'removed', 'store_unavailable'],
+  },
+  deadLetters: {
+    method: 'GET',
+    path: '/messages/{id}/dead',
+    summary: 'List the dead letters of a mailbox',
+    description: 'Oldest first. Kept for 7 days, the newest 1,000 of a membrane.',
+    params: mailboxParamsSchema,
+    query: deadLettersQuerySchema,
+    answer: deadLetterSchema.array(),
+    errors: [],
+  },
+  changeDeadLetters: {
+    method: 'POST',
+    path: '/messages/{id}/dead',
+    summary: 'Put dead letters back into the mailbox, or discard them',
+    description: 'Answered once it is durable.',
+    params: mailboxParamsSchema,
+    body: deadLettersRequestSchema,
+    answer: deadLettersAnswerSchema,
+    errors: ['mailbox_full', 'store_unavailable'],
   },
   status: {
     method: 'GET',

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { LIMITS } from './limits.js';
+
+/** A whole number in a query, which is text. */
+export function countSchema(max: number) {
+  return z
+    .string()
+    .regex(/^[0-9]{1,15}$/, `must be a whole number from 1 to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(1).max(max));
+}
+
+/** Milliseconds that a read may wait, as text. */
+export const waitSchema = z
+  .string()
+  .regex(/^[0-9]{1,15}$/, `must be a whole number from 0 to ${LIMITS.maxWaitMs}`)
+  .transform(Number)
+  .pipe(z.int().min(0).max(LIMITS.maxWaitMs));
