@@ -3,6 +3,7 @@ import {
   fromWire,
   isMembraneError,
   LIMITS,
+  mailboxParamsSchema,
   METADATA_FILTER_PREFIX,
   NEXT_CURSOR_HEADER,
   ROUTES,
@@ -10,12 +11,20 @@ import {
   validate,
   type CamelCased,
   type CommunicationMode,
+  type DeadLetter,
+  type DeadLettersAnswer,
+  type DeadLettersRequest,
   type DeregistrationAnswer,
   type DeregistrationRequest,
   type DiscoveredMembrane,
+  type Envelope,
   type Heartbeat,
   type HeartbeatBatch,
   type HeartbeatBatchAnswer,
+  type MailboxAckAnswer,
+  type MailboxAckRequest,
+  type MailboxItem,
+  type MailboxPostAnswer,
   type MembraneEvent,
   type MembraneRecord,
   type MembraneStatus,
@@ -25,6 +34,7 @@ import {
   type RouteName,
 } from '@membrane/protocol';
 import type { AxiosResponse } from 'axios';
+import { isAnswer } from './registry-answer.js';
 import type { RegistryConnection } from './registry-connection.js';
 
 /** One instance of a membrane, as the registry tells of it. */
@@ -37,6 +47,20 @@ export interface ListFilter {
   status?: MembraneStatus;
   /** Top-level keys of the metadata and the values they must have. */
   metadata?: Readonly<Record<string, string>>;
+}
+
+export interface CollectRequest {
+  /** Whose mailbox. */
+  id: string;
+  /** Which instance collects: messages that were meant for another live one stay where they are. */
+  instanceId?: string;
+  /** How long to wait for a message where there is none; 0 unless given. */
+  waitMs?: number;
+  /** Messages at most; 100 unless given. */
+  max?: number;
+  leaseToken?: string;
+  /** In place of the client's own. */
+  namespace?: string;
 }
 
 export interface CallOptions {
@@ -135,6 +159,69 @@ export class RegistryApi {
     } while (cursor !== undefined);
   }
 
+  /**
+   * Leaves a message in the mailbox of its `target`. Resolves once it is durable there; an `id` that is there already
+   * changes nothing. Rejects with `not_found` where the registry knows no such membrane, `mailbox_full`, `expired`,
+   * `payload_too_large`.
+   */
+  postMessage(envelope: Envelope, call?: CallOptions): Promise<CamelCased<MailboxPostAnswer>> {
+    return this.#call('postMessage', {
+      path: toMailboxPath('postMessage', envelope.target),
+      query: { namespace: envelope.namespace ?? this.namespace },
+      body: envelope,
+      ...call,
+    });
+  }
+
+  /**
+   * Messages of a mailbox, oldest first, each hidden from other collectors for 30 s; none where none came within
+   * `waitMs`, which is beside the timeout of the call. Never keeps the process alive while it waits.
+   */
+  collectMessages(
+    { id, instanceId, waitMs = 0, max, leaseToken, namespace = this.namespace }: CollectRequest,
+    call?: CallOptions,
+  ): Promise<MailboxItem[]> {
+    return this.#call('collectMessages', {
+      path: toMailboxPath('collectMessages', id),
+      query: {
+        namespace,
+        ...(instanceId === undefined ? {} : { instance_id: instanceId }),
+        ...(waitMs === 0 ? {} : { wait_ms: String(waitMs) }),
+        ...(max === undefined ? {} : { max: String(max) }),
+      },
+      waitMs,
+      ...(leaseToken === undefined ? {} : { headers: { Authorization: `Lease ${leaseToken}` } }),
+      ...call,
+    });
+  }
+
+  /** Says what became of collected messages. Resolves once that is durable; void receipts are in the answer. */
+  ackMessages(
+    { id, ...request }: { id: string } & CamelCased<MailboxAckRequest>,
+    call?: CallOptions,
+  ): Promise<CamelCased<MailboxAckAnswer>> {
+    const body = { namespace: this.namespace, ...toWire<MailboxAckRequest>(request) };
+    return this.#call('ackMessages', { path: toMailboxPath('ackMessages', id), body, ...call });
+  }
+
+  /** The oldest dead letters of a mailbox, at most `limit` (100). */
+  deadLetters(
+    { id, limit, namespace = this.namespace }: { id: string; limit?: number; namespace?: string },
+    call?: CallOptions,
+  ): Promise<CamelCased<DeadLetter>[]> {
+    const query = { namespace, ...(limit === undefined ? {} : { limit: String(limit) }) };
+    return this.#call('deadLetters', { path: toMailboxPath('deadLetters', id), query, ...call });
+  }
+
+  /** Puts dead letters back into the mailbox, or discards them: all of them, or those of `messageIds`. */
+  changeDeadLetters(
+    { id, ...request }: { id: string } & CamelCased<DeadLettersRequest>,
+    call?: CallOptions,
+  ): Promise<CamelCased<DeadLettersAnswer>> {
+    const body = { namespace: this.namespace, ...toWire<DeadLettersRequest>(request) };
+    return this.#call('changeDeadLetters', { path: toMailboxPath('changeDeadLetters', id), body, ...call });
+  }
+
   status(call?: CallOptions): Promise<CamelCased<RegistryStatus>> {
     return this.#call('status', { ...call });
   }
@@ -170,7 +257,7 @@ export class RegistryApi {
 
   #request(
     name: RouteName,
-    { path, query, body, signal, timeoutMs }: ApiRequest,
+    { path, query, body, headers, waitMs, signal, timeoutMs }: ApiRequest,
   ): Promise<AxiosResponse<unknown>> {
     const route = ROUTES[name];
     return this.#connection.request({
@@ -181,34 +268,24 @@ export class RegistryApi {
       signal,
       ...(query === undefined ? {} : { query }),
       ...(body === undefined ? {} : { body }),
+      ...(headers === undefined ? {} : { headers }),
+      ...(waitMs === undefined ? {} : { waitMs }),
     });
   }
 }
 
-/** A field that every answer of a call has; a list has none. */
-const TELLING_FIELDS: Readonly<Record<RouteName, string | undefined>> = {
-  register: 'incarnation',
-  deregister: 'success',
-  heartbeat: 'success',
-  discover: 'instances',
-  list: undefined,
-  status: 'registry_id',
-  events: undefined,
-  live: 'status',
-  ready: 'status',
-};
-
-/** False where something else than a registry answers: that is to be said as such, whatever it sent. */
-function isAnswer(name: RouteName, data: unknown): boolean {
-  const field = TELLING_FIELDS[name];
-  if (field === undefined) return Array.isArray(data);
-  return typeof data === 'object' && data !== null && field in data;
+/** An empty id would ask for another page of the registry. */
+function toMailboxPath(name: RouteName, id: unknown): string {
+  const owner = validate(mailboxParamsSchema, { id }, 'call');
+  return ROUTES[name].path.replace('{id}', encodeURIComponent(owner.id));
 }
 
 interface ApiRequest extends CallOptions {
   readonly path?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly waitMs?: number;
 }
 
 const PAGE_SIZE = Math.min(1_000, LIMITS.maxPageSize);

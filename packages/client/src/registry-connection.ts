@@ -26,8 +26,14 @@ export interface ConnectionRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
   /** For the whole call, whatever the number of registries that are tried. */
   readonly timeoutMs: number;
+  /**
+   * How long the registry was asked to wait before it answers, if it has to: beside `timeoutMs`. Such a request has a
+   * socket of its own, so that many of them do not stand in the way of others, and never keeps the process alive.
+   */
+  readonly waitMs?: number;
   readonly signal?: AbortSignal | undefined;
   /** False where something else than a registry must have written this answer. */
   readonly isAnswer: (data: unknown) => boolean;
@@ -40,6 +46,7 @@ export interface ConnectionRequest {
 export class RegistryConnection {
   readonly #urls: readonly string[];
   readonly #http: AxiosInstance;
+  readonly #waitingAgents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent };
   readonly #agents: readonly (HttpAgent | HttpsAgent)[];
   readonly #holdsProcess: boolean;
   readonly #preference: RegistryPreference;
@@ -54,8 +61,13 @@ export class RegistryConnection {
     const limits = { keepAlive: true, maxSockets: MAX_SOCKETS };
     const httpAgent = new HttpAgent(limits);
     const httpsAgent = new HttpsAgent(limits);
-    this.#agents = [httpAgent, httpsAgent];
-    if (!holdsProcess) this.#agents.forEach(letProcessEnd);
+    this.#waitingAgents = {
+      httpAgent: new HttpAgent({ keepAlive: true }),
+      httpsAgent: new HttpsAgent({ keepAlive: true }),
+    };
+    const waitingAgents = Object.values(this.#waitingAgents);
+    this.#agents = [httpAgent, httpsAgent, ...waitingAgents];
+    (holdsProcess ? waitingAgents : this.#agents).forEach(letProcessEnd);
     this.#http = axios.create({
       httpAgent,
       httpsAgent,
@@ -77,14 +89,16 @@ export class RegistryConnection {
    * chained; `client_closed` after `close()`. An abort rejects with the signal's reason.
    */
   async request(request: ConnectionRequest): Promise<AxiosResponse<unknown>> {
-    const endMs = performance.now() + request.timeoutMs;
+    const { timeoutMs, waitMs = 0 } = request;
+    const endMs = performance.now() + timeoutMs;
     const first = this.#preference.index;
     const failures: MembraneError[] = [];
     for (let offset = 0; offset < this.#urls.length; offset += 1) {
       const index = (first + offset) % this.#urls.length;
       const left = this.#urls.length - offset;
       try {
-        const response = await this.#ask(index, request, (endMs - performance.now()) / left);
+        const share = (endMs + offset * waitMs - performance.now()) / left;
+        const response = await this.#ask(index, request, share + waitMs);
         this.#prefer(index, first);
         return response;
       } catch (error) {
@@ -116,7 +130,7 @@ export class RegistryConnection {
   async #ask(index: number, request: ConnectionRequest, timeoutMs: number): Promise<AxiosResponse<unknown>> {
     const url = this.#urls[index] ?? '';
     const response = await this.#send(url, request, timeoutMs);
-    if (response.status === 200 && request.isAnswer(response.data)) return response;
+    if (isSuccess(response.status) && request.isAnswer(response.data)) return response;
     const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
     const problem = fromProblem(
       response.data,
@@ -134,7 +148,7 @@ export class RegistryConnection {
   /** Sends it again where a kept connection turns out to be dead, since the registry may live. */
   async #send(
     url: string,
-    { method, path, query, body, signal }: ConnectionRequest,
+    { method, path, query, body, headers, waitMs = 0, signal }: ConnectionRequest,
     timeoutMs: number,
   ): Promise<AxiosResponse<unknown>> {
     signal?.throwIfAborted();
@@ -143,7 +157,7 @@ export class RegistryConnection {
     const limit = new AbortController();
     const abort = (): void => limit.abort();
     const timer = setTimeout(abort, Math.max(timeoutMs, 1));
-    if (!this.#holdsProcess) timer.unref();
+    if (!this.#holdsProcess || waitMs > 0) timer.unref();
     signal?.addEventListener('abort', abort);
     this.#underWay.add(limit);
     const send = (): Promise<AxiosResponse<unknown>> =>
@@ -154,6 +168,8 @@ export class RegistryConnection {
         signal: limit.signal,
         ...(query === undefined ? {} : { params: query }),
         ...(body === undefined ? {} : { data: body }),
+        ...(headers === undefined ? {} : { headers }),
+        ...(waitMs > 0 ? this.#waitingAgents : {}),
       });
     try {
       return await send().catch((error: unknown) => {
@@ -176,6 +192,11 @@ export class RegistryConnection {
   #assertOpen(): void {
     if (this.#isClosed) throw new MembraneError('client_closed', 'this client was closed');
   }
+}
+
+/** 202: it is kept, and somebody else goes on with it. */
+function isSuccess(status: number): boolean {
+  return status === 200 || status === 202;
 }
 
 /** A registry that answers, if only that it cannot, tells more than one that is silent. */

@@ -2,9 +2,15 @@
 
 type Camel<Key> = Key extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Key;
 
-/** Fields whose keys belong to the user and pass as they are. */
-type OpaqueKey = 'metadata' | 'payload' | 'reply' | 'namespaces';
-const OPAQUE_KEYS: ReadonlySet<string> = new Set<OpaqueKey>(['metadata', 'payload', 'reply', 'namespaces']);
+/** Fields whose keys belong to the user, or that stay in wire shape (envelopes), and pass as they are. */
+type OpaqueKey = 'metadata' | 'payload' | 'reply' | 'namespaces' | 'envelope';
+const OPAQUE_KEYS: ReadonlySet<string> = new Set<OpaqueKey>([
+  'metadata',
+  'payload',
+  'reply',
+  'namespaces',
+  'envelope',
+]);
 
 /** A wire shape as TypeScript shows it. */
 export type CamelCased<T> = T extends readonly (infer Item)[]
