@@ -1,0 +1,127 @@
+import { LIMITS, type MembraneError } from '@membrane/protocol';
+import { backoffMs, MAX_BACKOFF_MS } from '../backoff.js';
+import type { Clock, Timer } from '../clock.js';
+import type { RegistryApi } from '../registry-api.js';
+import { toMembraneError } from '../to-membrane-error.js';
+
+/** How long a finished message waits for others, to be acknowledged by one call. */
+const GATHER_MS = 5;
+
+const MAX_REASON_LENGTH = 2_048;
+
+/** Undefined: its handler returned. Else why it is to be a dead letter. */
+export type AckFailure = MembraneError | undefined;
+
+interface Ack {
+  readonly messageId: string;
+  readonly receipt: string;
+  readonly failure: AckFailure;
+}
+
+export interface MailboxAcksParts {
+  readonly api: Pick<RegistryApi, 'ackMessages'>;
+  readonly id: string;
+  readonly leaseToken: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** The registry took note, or knows that receipt no more: then it hands the message out again, unless it is gone. */
+  readonly onAcked: (messageId: string, isVoid: boolean) => void;
+}
+
+/**
+ * Tells the registry what became of messages, many by one call, until it has heard it. Where there is no lease, it
+ * waits for `resume()`.
+ */
+export class MailboxAcks {
+  readonly #parts: MailboxAcksParts;
+  readonly #waiting: Ack[] = [];
+  #timer: Timer | undefined;
+  #sending: Promise<void> | undefined;
+  #failures = 0;
+  #isPaused = false;
+  #resumes = 0;
+
+  constructor(parts: MailboxAcksParts) {
+    this.#parts = parts;
+  }
+
+  add(messageId: string, receipt: string, failure: AckFailure): void {
+    this.#waiting.push({ messageId, receipt, failure });
+    if (this.#waiting.length >= LIMITS.maxMailboxBatch && this.#failures === 0) void this.#start();
+    else this.#schedule(GATHER_MS);
+  }
+
+  /** Once there is a lease again. */
+  resume(): void {
+    this.#resumes += 1;
+    this.#isPaused = false;
+    this.#failures = 0;
+    this.#schedule(0);
+  }
+
+  /** Sends what waits, each once; what fails waits on. */
+  async flush(): Promise<void> {
+    await this.#sending;
+    for (let left = this.#waiting.length; left > 0 && !this.#isPaused; left -= LIMITS.maxMailboxBatch) {
+      const before = this.#failures;
+      await this.#start();
+      if (this.#failures > before) return;
+    }
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#timer !== undefined || this.#isPaused || this.#waiting.length === 0) return;
+    if (this.#sending !== undefined) return;
+    this.#timer = this.#parts.clock.setTimer(() => {
+      this.#timer = undefined;
+      void this.#start();
+    }, delayMs);
+  }
+
+  /** One call at a time. Never rejects. */
+  #start(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined;
+      this.#schedule(this.#failures === 0 ? 0 : this.#backoffMs());
+    });
+    return this.#sending;
+  }
+
+  #backoffMs(): number {
+    const input = { failures: this.#failures, intervalMs: MAX_BACKOFF_MS, retryAfterMs: undefined };
+    return backoffMs(input, this.#parts.random);
+  }
+
+  async #send(): Promise<void> {
+    const { api, id, leaseToken, onAcked } = this.#parts;
+    const resumes = this.#resumes;
+    const batch = this.#waiting.splice(0, LIMITS.maxMailboxBatch);
+    if (batch.length === 0) return;
+    try {
+      const { unknown } = await api.ackMessages({ id, leaseToken, acks: batch.map(toWireAck) });
+      this.#failures = 0;
+      const isVoid = new Set(unknown);
+      for (const { messageId, receipt } of batch) onAcked(messageId, isVoid.has(receipt));
+    } catch (thrown) {
+      const error = toMembraneError(thrown);
+      this.#failures += 1;
+      if (isLeaseFault(error)) this.#isPaused = resumes === this.#resumes;
+      // Sent again it would be refused again: the registry hands the messages out once more.
+      else if (!error.retryable) return;
+      this.#waiting.unshift(...batch);
+    }
+  }
+}
+
+/** True where a registry says that who asks has no lease there (any more). */
+export function isLeaseFault({ code }: MembraneError): boolean {
+  return ['not_registered', 'superseded', 'lease_token_required', 'removed'].includes(code);
+}
+
+function toWireAck({ receipt, failure }: Ack) {
+  if (failure === undefined) return { receipt, outcome: 'processed' as const };
+  const reason = `${failure.code}: ${failure.message}`.slice(0, MAX_REASON_LENGTH);
+  return { receipt, outcome: 'failed' as const, reason };
+}
