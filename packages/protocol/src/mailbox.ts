@@ -3,6 +3,7 @@ import { LIMITS } from './limits.js';
 import { envelopeSchema, messageIdSchema } from './message.js';
 import { instanceIdSchema, membraneIdSchema, namespaceSchema } from './names.js';
 import { countSchema, waitSchema } from './numbers.js';
+import { leaseTokenSchema } from './registration.js';
 
 /** The registry's mailbox: what no route could hand over waits there until the receiver collects it. */
 
@@ -45,7 +46,7 @@ export const mailboxAckRequestSchema = z
         }),
       )
       .max(LIMITS.maxMailboxBatch),
-    lease_token: z.string().nullish(),
+    lease_token: leaseTokenSchema.nullish(),
   })
   .meta({ id: 'MailboxAckRequest' });
 export type MailboxAckRequest = z.infer<typeof mailboxAckRequestSchema>;

@@ -45,6 +45,8 @@ export interface Route {
   query?: z.ZodObject;
   body?: z.ZodType;
   answer: z.ZodType;
+  /** 200 unless given. */
+  answerStatus?: 202;
   /** What it can refuse with, besides what any call can. */
   errors: readonly ErrorCode[];
 }
@@ -109,6 +111,7 @@ export const ROUTES = {
     query: mailboxPostQuerySchema,
     body: envelopeSchema,
     answer: mailboxPostAnswerSchema,
+    answerStatus: 202,
     errors: ['not_found', 'expired', 'mailbox_full', 'store_unavailable'],
   },
   collectMessages: {

@@ -18,6 +18,14 @@ export const registryStatusSchema = z
       location: z.string().nullable(),
       writable: z.boolean().meta({ description: 'False while changes fail: no lease is ended meanwhile.' }),
     }),
+    mailbox: z
+      .object({
+        messages: z.number().meta({ description: 'Waiting, of all membranes.' }),
+        bytes: z.number().meta({ description: 'What all mailboxes hold, dead letters included.' }),
+        dead_letters: z.number(),
+      })
+      .optional()
+      .meta({ description: 'Absent where the registry keeps no messages.' }),
     recovering: z.boolean().meta({ description: 'True while leases run their first term after a restart.' }),
   })
   .meta({ id: 'RegistryStatus' });

@@ -1,14 +1,14 @@
 import { homedir } from 'node:os';
 import { BlockList, isIP } from 'node:net';
-import { join, resolve } from 'node:path';
-import { instanceIdSchema, LIMITS, MembraneError, parseDurationMs } from '@membrane/protocol';
+import { join } from 'node:path';
+import { LIMITS, MembraneError } from '@membrane/protocol';
 import type { Keyv } from 'keyv';
 import type { Logger } from 'pino';
 
 /** The data location that keeps nothing. */
 export const MEMORY_DATA = ':memory:';
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface RegistryOptions {
@@ -38,6 +38,15 @@ export interface RegistryOptions {
    * time when idle; a stall of this process is noticed from twice this length on.
    */
   cleanupIntervalMs: number;
+  /**
+   * Messages that may wait in the mailbox of one membrane, 1,000 by default; a sender gets `mailbox_full` beyond. More
+   * costs memory: all mail is held there, beside the store.
+   */
+  maxMailboxMessages: number;
+  /** Their bytes, 16 MiB by default. Every message counts as its envelope and 512 bytes. */
+  maxMailboxBytes: number;
+  /** Bytes in the mailboxes of all membranes together, 256 MiB by default, dead letters included. */
+  maxTotalMailboxBytes: number;
   /** What is logged: `info` by default, of which there is little; `debug` has a line a request. */
   logLevel: LogLevel;
   /** Lets anybody who can reach an address other than loopback read and change everything. Off by default. */
@@ -54,142 +63,23 @@ export const DEFAULT_REGISTRY_OPTIONS: Readonly<RegistryOptions> = Object.freeze
   registryId: undefined,
   heartbeatIntervalMs: 30_000,
   cleanupIntervalMs: 100,
+  maxMailboxMessages: 1_000,
+  maxMailboxBytes: 16 * 1024 * 1024,
+  maxTotalMailboxBytes: 256 * 1024 * 1024,
   logLevel: 'info',
   allowAnonymous: false,
   logger: undefined,
 });
 
-/** An option that can be given as text, by a flag or in the environment. */
-export interface RegistrySetting {
-  readonly flag: string;
-  readonly variable: string;
-  readonly description: string;
-  readonly type: 'string' | 'boolean';
-  /** The option, from text. Undefined where the text cannot be used. */
-  parse(text: string): Partial<RegistryOptions> | undefined;
-  /** What a text must be. */
-  readonly expectation: string;
-}
-
 const MIN_CLEANUP_INTERVAL_MS = 10;
 const MAX_CLEANUP_INTERVAL_MS = 60_000;
-const HEARTBEAT_EXPECTATION = `must be a duration from ${LIMITS.minHeartbeatIntervalMs}ms to 1d, as "30s"`;
-const CLEANUP_EXPECTATION = `must be a duration from ${MIN_CLEANUP_INTERVAL_MS}ms to 60s, as "100ms"`;
-
-/** Every setting of the service: the flags of `membrane-registry` and of `membrane registry start`. */
-export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
-  {
-    flag: 'host',
-    variable: 'MEMBRANE_REGISTRY_HOST',
-    description: 'address to listen on; other than loopback wants --allow-anonymous [127.0.0.1]',
-    type: 'string',
-    expectation: 'must be an address or a host name',
-    parse: (text) => (/^[A-Za-z0-9.:_-]+$/.test(text) ? { host: text } : undefined),
-  },
-  {
-    flag: 'port',
-    variable: 'MEMBRANE_REGISTRY_PORT',
-    description: 'port to listen on; 0 takes a free one [8765]',
-    type: 'string',
-    expectation: 'must be a whole number from 0 to 65535',
-    parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? { port: Number(text) } : undefined),
-  },
-  {
-    flag: 'data',
-    variable: 'MEMBRANE_REGISTRY_DATA',
-    description: `directory of the database, or ${MEMORY_DATA} [the user's state directory]`,
-    type: 'string',
-    expectation: `must be a directory, or ${MEMORY_DATA}`,
-    parse: (text) => ({ data: text === MEMORY_DATA ? text : resolve(text) }),
-  },
-  {
-    flag: 'registry-id',
-    variable: 'MEMBRANE_REGISTRY_ID',
-    description: 'name of this registry [made once, kept with the data]',
-    type: 'string',
-    expectation: `must be 1 to ${LIMITS.maxNameLength} letters, digits, ".", "_", ":" or "-"`,
-    parse: (text) => (instanceIdSchema.safeParse(text).success ? { registryId: text } : undefined),
-  },
-  {
-    flag: 'heartbeat-interval',
-    variable: 'MEMBRANE_REGISTRY_HEARTBEAT_INTERVAL',
-    description: 'pace of members that name none [30s]',
-    type: 'string',
-    expectation: HEARTBEAT_EXPECTATION,
-    parse: (text) => {
-      const heartbeatIntervalMs = parseDurationMs(text);
-      return isHeartbeatInterval(heartbeatIntervalMs) ? { heartbeatIntervalMs } : undefined;
-    },
-  },
-  {
-    flag: 'cleanup-interval',
-    variable: 'MEMBRANE_REGISTRY_CLEANUP_INTERVAL',
-    description: 'how often silent members are looked for [100ms]',
-    type: 'string',
-    expectation: CLEANUP_EXPECTATION,
-    parse: (text) => {
-      const cleanupIntervalMs = parseDurationMs(text);
-      return isCleanupInterval(cleanupIntervalMs) ? { cleanupIntervalMs } : undefined;
-    },
-  },
-  {
-    flag: 'log-level',
-    variable: 'MEMBRANE_REGISTRY_LOG_LEVEL',
-    description: `one of ${LOG_LEVELS.join(', ')} [info]`,
-    type: 'string',
-    expectation: `must be one of ${LOG_LEVELS.join(', ')}`,
-    parse: (text) => {
-      const logLevel = LOG_LEVELS.find((level) => level === text);
-      return logLevel === undefined ? undefined : { logLevel };
-    },
-  },
-  {
-    flag: 'allow-anonymous',
-    variable: 'MEMBRANE_REGISTRY_ALLOW_ANONYMOUS',
-    description: 'let everybody who reaches another address than loopback change everything [off]',
-    type: 'boolean',
-    expectation: 'must be "true" or "false"',
-    parse: (text) => (text === 'true' || text === 'false' ? { allowAnonymous: text === 'true' } : undefined),
-  },
-]);
-
-/** Flags by name, as a command line parser gives them: text, switches, or nothing. */
-export type RegistryFlags = Readonly<Record<string, unknown>>;
-
-function toText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-/**
- * The options that flags and environment give, flags first; an empty variable is an unset one.
- * @throws MembraneError `invalid_request` that names the flag or the variable, its value and what would be right.
- */
-export function readRegistrySettings(
-  flags: RegistryFlags,
-  environment: Readonly<Record<string, string | undefined>>,
-): Partial<RegistryOptions> {
-  const options: Partial<RegistryOptions> = {};
-  for (const setting of REGISTRY_SETTINGS) {
-    const flag = flags[setting.flag];
-    const variable = environment[setting.variable];
-    const given =
-      flag !== undefined
-        ? { source: `--${setting.flag}`, text: toText(flag) }
-        : variable !== undefined && variable !== ''
-          ? { source: setting.variable, text: variable }
-          : undefined;
-    if (given === undefined) continue;
-    const parsed = given.text === '' ? undefined : setting.parse(given.text);
-    if (parsed === undefined) {
-      throw new MembraneError(
-        'invalid_request',
-        `${given.source} ${setting.expectation}; got "${given.text}"`,
-      );
-    }
-    Object.assign(options, parsed);
-  }
-  return options;
-}
+export const HEARTBEAT_EXPECTATION = `must be a duration from ${LIMITS.minHeartbeatIntervalMs}ms to 1d, as "30s"`;
+const MAX_MAILBOX_MESSAGES = 1_000_000;
+const MIN_MAILBOX_BYTES = 1_024;
+const MAX_MAILBOX_BYTES = 1024 ** 4;
+export const CLEANUP_EXPECTATION = `must be a duration from ${MIN_CLEANUP_INTERVAL_MS}ms to 60s, as "100ms"`;
+export const MAILBOX_MESSAGES_EXPECTATION = `must be a whole number from 1 to ${MAX_MAILBOX_MESSAGES}`;
+export const MAILBOX_BYTES_EXPECTATION = `must be a size from ${MIN_MAILBOX_BYTES} bytes to 1024GiB, as "16MiB"`;
 
 /**
  * Complete options, checked.
@@ -211,6 +101,15 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
     HEARTBEAT_EXPECTATION,
   );
   check(isCleanupInterval(options.cleanupIntervalMs), options, 'cleanupIntervalMs', CLEANUP_EXPECTATION);
+  check(
+    isMailboxMessages(options.maxMailboxMessages),
+    options,
+    'maxMailboxMessages',
+    MAILBOX_MESSAGES_EXPECTATION,
+  );
+  for (const key of ['maxMailboxBytes', 'maxTotalMailboxBytes'] as const) {
+    check(isMailboxBytes(options[key]), options, key, MAILBOX_BYTES_EXPECTATION);
+  }
   if (!options.allowAnonymous && !isLoopback(options.host)) {
     throw new MembraneError(
       'invalid_request',
@@ -218,6 +117,10 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
     );
   }
   return Object.freeze(options);
+}
+
+export function toText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function check(
@@ -234,7 +137,7 @@ function dropUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 }
 
-function isHeartbeatInterval(ms: number | undefined): ms is number {
+export function isHeartbeatInterval(ms: number | undefined): ms is number {
   return (
     Number.isInteger(ms) &&
     (ms ?? 0) >= LIMITS.minHeartbeatIntervalMs &&
@@ -242,8 +145,16 @@ function isHeartbeatInterval(ms: number | undefined): ms is number {
   );
 }
 
-function isCleanupInterval(ms: number | undefined): ms is number {
+export function isCleanupInterval(ms: number | undefined): ms is number {
   return Number.isInteger(ms) && (ms ?? 0) >= MIN_CLEANUP_INTERVAL_MS && (ms ?? 0) <= MAX_CLEANUP_INTERVAL_MS;
+}
+
+export function isMailboxMessages(count: number | undefined): count is number {
+  return Number.isInteger(count) && (count ?? 0) >= 1 && (count ?? 0) <= MAX_MAILBOX_MESSAGES;
+}
+
+export function isMailboxBytes(bytes: number | undefined): bytes is number {
+  return Number.isInteger(bytes) && (bytes ?? 0) >= MIN_MAILBOX_BYTES && (bytes ?? 0) <= MAX_MAILBOX_BYTES;
 }
 
 const LOOPBACK = new BlockList();

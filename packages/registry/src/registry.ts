@@ -1,16 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { isMembraneError, MembraneError, type RegistryStatus, type StatusCounts } from '@membrane/protocol';
+import { isMembraneError, MembraneError, type RegistryStatus } from '@membrane/protocol';
 import { pino, type Logger } from 'pino';
 import { OperatorError } from './operator-error.js';
 import { SYSTEM_CLOCK, type Clock } from './clock.js';
 import { createApp } from './http/app.js';
+import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
+import { MailboxCalls } from './http/mailbox-calls.js';
+import { explainListenError } from './http/listen-error.js';
 import { HttpServer, type HttpServerOptions } from './http/server.js';
 import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
 import { CommandQueue } from './service/command-queue.js';
 import { LeaseTicker } from './service/lease-ticker.js';
+import { MailboxService } from './service/mailbox-service.js';
+import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
+import { describeState } from './service/state-status.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
 import { KeyvMembraneStore } from './store/keyv-membrane-store.js';
 import { MemoryMembraneStore } from './store/memory-membrane-store.js';
@@ -63,7 +69,14 @@ class RegistryProgram implements Registry {
   #started: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #running:
-    { store: MembraneStore; queue: CommandQueue; ticker: LeaseTicker; server: HttpServer } | undefined;
+    | {
+        store: MembraneStore;
+        queue: CommandQueue;
+        ticker: LeaseTicker;
+        mailbox: MailboxService;
+        server: HttpServer;
+      }
+    | undefined;
   #storeError: Error | undefined;
   #registryId = '';
   #url: string | undefined;
@@ -106,9 +119,10 @@ class RegistryProgram implements Registry {
     });
     const queue = new CommandQueue({
       store,
-      state: state.directory,
+      state: state.view,
       apply: (change, revision) => {
         state.apply(change, revision);
+        mailbox.noteChange(change);
       },
       onStoreHealth: (error) => {
         this.#noteStoreHealth(error);
@@ -120,6 +134,7 @@ class RegistryProgram implements Registry {
       clock: this.#clock,
       tickMs,
       isStoreWritable: () => this.#storeError === undefined,
+      sweepMail: () => sweeper.sweep(),
       onError: (error) => {
         this.#logger.error({ err: error }, 'a tick failed');
       },
@@ -130,10 +145,21 @@ class RegistryProgram implements Registry {
       clock: this.#clock,
       heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
     });
-    const calls = new Calls({
-      service,
+    const quotas = {
+      maxMessages: this.#options.maxMailboxMessages,
+      maxBytes: this.#options.maxMailboxBytes,
+      maxTotalBytes: this.#options.maxTotalMailboxBytes,
+    };
+    const mailbox = new MailboxService({ state, queue, clock: this.#clock, quotas });
+    const sweeper = new MailboxSweeper({
+      state,
+      queue,
+      clock: this.#clock,
+      quotas,
+      hiddenForMs: (mail) => mailbox.hiddenForMs(mail),
+    });
+    const runner = new CallRunner({
       revision: () => state.revisionText,
-      status: () => this.#status(store, state),
       refusal: () => this.#findRefusal(),
       onError: (error, { method, url }) => {
         // That the store fails is said once, when it begins.
@@ -141,16 +167,20 @@ class RegistryProgram implements Registry {
           this.#logger.error({ err: error, method, url }, 'a call failed');
       },
     });
-    const app = createApp(calls, () => this.#findRefusal() ?? this.#findStoreFault());
+    const calls = new Calls({ runner, service, status: () => this.#status(store, state) });
+    const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
+    const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
+    const app = createApp({ runner, calls, mailboxCalls, findUnreadiness });
     const server = new HttpServer({
       calls,
+      mailboxCalls,
       app,
       host,
       port,
       ...(this.#logger.isLevelEnabled('debug') ? { onAnswered: this.#logAnswer } : {}),
       ...this.#parts.http,
     });
-    this.#running = { store, queue, ticker, server };
+    this.#running = { store, queue, ticker, mailbox, server };
 
     this.#url = await server.listen().catch((error: unknown) => {
       throw explainListenError(error, host, port);
@@ -177,7 +207,8 @@ class RegistryProgram implements Registry {
     this.#abort.abort(new OperatorError('the registry was stopped while it started'));
     await this.#starting?.catch(() => undefined);
     if (this.#running === undefined) return;
-    const { store, queue, ticker, server } = this.#running;
+    const { store, queue, ticker, mailbox, server } = this.#running;
+    mailbox.stop();
     await server.close();
     await ticker.stop();
     await queue.idle();
@@ -253,36 +284,13 @@ class RegistryProgram implements Registry {
   }
 
   #status(store: MembraneStore, state: RegistryState): RegistryStatus {
-    const namespaces = Object.fromEntries(state.directory.counts());
-    const counts: StatusCounts = { active: 0, unhealthy: 0, draining: 0 };
-    for (const { active, unhealthy, draining } of Object.values(namespaces)) {
-      counts.active += active;
-      counts.unhealthy += unhealthy;
-      counts.draining += draining;
-    }
     return {
       registry_id: this.#registryId,
       version: VERSION,
-      membrane_count: state.leases.size,
       peer_count: 0,
       uptime: Math.round(this.#clock.monotonicMs() - this.#startedAtMs) / 1_000,
-      revision: state.revision,
-      counts,
-      namespaces,
       store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
-      recovering: state.recovering,
+      ...describeState(state),
     };
   }
-}
-
-function explainListenError(error: unknown, host: string, port: number): Error {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const explanations: Record<string, string> = {
-    EADDRINUSE: `port ${port} on ${host} is in use; choose another with --port or MEMBRANE_REGISTRY_PORT`,
-    EACCES: `port ${port} on ${host} needs rights that this user has not; choose one above 1023 with --port`,
-    EADDRNOTAVAIL: `${host} is no address of this machine; choose another with --host or MEMBRANE_REGISTRY_HOST`,
-    ENOTFOUND: `the host ${host} is not known; choose an address with --host or MEMBRANE_REGISTRY_HOST`,
-  };
-  const explanation = explanations[String(code)] ?? `cannot listen on ${host}:${port}: ${String(error)}`;
-  return new OperatorError(explanation, { cause: error });
 }

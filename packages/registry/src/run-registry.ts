@@ -1,7 +1,8 @@
 import { isMembraneError } from '@membrane/protocol';
 import { destination, pino, type DestinationStream } from 'pino';
 import { OperatorError } from './operator-error.js';
-import { parseRegistryOptions, readRegistrySettings, type LogLevel, type RegistryFlags } from './options.js';
+import { parseRegistryOptions, type LogLevel } from './options.js';
+import { readRegistrySettings, type RegistryFlags } from './settings.js';
 import { createRegistry } from './registry.js';
 
 /** A signal must end the process within 5 s, whatever hangs. */

@@ -1,5 +1,5 @@
 import yargs from 'yargs';
-import { REGISTRY_SETTINGS } from '../options.js';
+import { REGISTRY_SETTINGS } from '../settings.js';
 import { runRegistry } from '../run-registry.js';
 import { VERSION } from '../version.js';
 

@@ -1,4 +1,5 @@
 import type { EventType, MembraneError } from '@membrane/protocol';
+import type { MailChange } from './mail.js';
 import type { Instance, MembraneNode } from './membrane-node.js';
 
 export interface NodeChange {
@@ -27,6 +28,8 @@ export interface Change {
   readonly atMs: number;
   readonly nodes: readonly NodeChange[];
   readonly events: readonly EventDraft[];
+  /** Absent where no mailbox changes. */
+  readonly mail?: MailChange;
 }
 
 /** What a command comes to, seen from one state. */

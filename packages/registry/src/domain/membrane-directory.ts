@@ -2,7 +2,7 @@ import type { StatusCounts } from '@membrane/protocol';
 import type { NodeChange } from './change.js';
 import { CreationOrder } from './creation-order.js';
 import type { MembraneNode } from './membrane-node.js';
-import type { StateView } from './state-view.js';
+import type { TreeView } from './state-view.js';
 
 interface NamespaceState {
   readonly nodes: Map<string, MembraneNode>;
@@ -15,7 +15,7 @@ interface NamespaceState {
 const NO_CHILDREN: ReadonlySet<string> = new Set();
 
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
-export class MembraneDirectory implements StateView {
+export class MembraneDirectory implements TreeView {
   readonly #namespaces = new Map<string, NamespaceState>();
 
   node(namespace: string, id: string): MembraneNode | undefined {

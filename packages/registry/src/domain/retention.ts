@@ -9,7 +9,7 @@ export interface SweepCommand {
 
 /**
  * Forgets what has been remembered long enough: ended registrations, then the node itself where it has neither
- * instances nor children. Nobody sees these changes, so they have no events.
+ * instances nor children, and nothing in its mailbox, also no dead letter. Nobody sees these changes, so they have no events.
  */
 export function decideSweep(view: StateView, command: SweepCommand, nowMs: number): Decision<undefined> {
   const node = view.node(command.namespace, command.id);
@@ -20,6 +20,7 @@ export function decideSweep(view: StateView, command: SweepCommand, nowMs: numbe
     node.instances.length === 0 &&
     node.vacantSinceMs !== null &&
     nowMs - node.vacantSinceMs >= RETENTION_MS &&
+    view.mail.box(node.namespace, node.id) === undefined &&
     !hasChildren(view, node);
   if (!goes && ended.length === node.ended.length) return { kind: 'unchanged', outcome: undefined };
   return {

@@ -1,23 +1,32 @@
 import type { Change } from './change.js';
+import type { MailView } from './mail.js';
+import { MailOverlay } from './mail-overlay.js';
 import type { MembraneNode } from './membrane-node.js';
 
 /** The tree as a decision sees it. */
-export interface StateView {
+export interface TreeView {
   node(namespace: string, id: string): MembraneNode | undefined;
   /** Ids of the nodes whose parent is `id`, whether or not `id` itself has a node. */
   childIds(namespace: string, id: string): Iterable<string>;
+}
+
+/** All that a decision sees. */
+export interface StateView extends TreeView {
+  readonly mail: MailView;
 }
 
 const keyOf = (namespace: string, id: string): string => `${namespace}/${id}`;
 
 /** A state with the changes of a group laid over it: what a command sees of those decided before it. */
 export class StateOverlay implements StateView {
+  readonly mail: MailOverlay;
   readonly #base: StateView;
   readonly #nodes = new Map<string, MembraneNode | undefined>();
   readonly #children = new Map<string, { added: Set<string>; removed: Set<string> }>();
 
   constructor(base: StateView) {
     this.#base = base;
+    this.mail = new MailOverlay(base.mail);
   }
 
   node(namespace: string, id: string): MembraneNode | undefined {
@@ -39,6 +48,7 @@ export class StateOverlay implements StateView {
   }
 
   add(change: Change): void {
+    if (change.mail !== undefined) this.mail.add(change.mail);
     for (const { before, after } of change.nodes) {
       const node = after ?? before;
       if (node === undefined) continue;

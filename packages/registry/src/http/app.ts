@@ -1,18 +1,30 @@
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import { MembraneError } from '@membrane/protocol';
 import { problemAnswer, sendAnswer } from './answer.js';
+import type { CallRunner } from './call-runner.js';
 import type { Calls } from './calls.js';
+import type { MailboxCalls } from './mailbox-calls.js';
 import { discoveryRouter } from './routers/discovery-router.js';
 import { docsRouter } from './routers/docs-router.js';
+import { mailboxRouter } from './routers/mailbox-router.js';
 import { operationsRouter } from './routers/operations-router.js';
 import { registrationRouter } from './routers/registration-router.js';
 
+export interface AppOptions {
+  readonly runner: CallRunner;
+  readonly calls: Calls;
+  readonly mailboxCalls: MailboxCalls;
+  /** Why it should get no traffic now, or undefined. */
+  readonly findUnreadiness: () => MembraneError | undefined;
+}
+
 /** The whole HTTP interface. The fast path takes some of it in front, to the same answers. */
-export function createApp(calls: Calls, findUnreadiness: () => MembraneError | undefined): Express {
+export function createApp({ runner, calls, mailboxCalls, findUnreadiness }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
   app.use(registrationRouter(calls));
   app.use(discoveryRouter(calls));
+  app.use(mailboxRouter(mailboxCalls));
   app.use(operationsRouter(calls, findUnreadiness));
   app.use(docsRouter());
   app.use((request, response) => {
@@ -21,7 +33,7 @@ export function createApp(calls: Calls, findUnreadiness: () => MembraneError | u
   });
   const onError: ErrorRequestHandler = (error: unknown, request, response, next) => {
     if (response.headersSent) next(error);
-    else calls.fail(request, response, toMembraneError(error));
+    else runner.fail(request, response, toMembraneError(error));
   };
   app.use(onError);
   return app;

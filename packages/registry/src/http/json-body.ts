@@ -9,6 +9,12 @@ export class RequestAborted extends Error {
 
 const JSON_CONTENT_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
 
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** Levels of nesting. */
+  readonly maxDepth?: number;
+}
+
 /**
  * Reads the JSON body of a request and hands it, or what is wrong with it, to one of two callbacks: on the paths that
  * must be fast a promise a request is measured. Hand-written, since body parsers want Express in front of them, which
@@ -17,7 +23,7 @@ const JSON_CONTENT_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\
  */
 export function readJsonBody(
   request: IncomingMessage,
-  maxBytes: number,
+  { maxBytes, maxDepth = LIMITS.maxJsonDepth }: BodyLimits,
   onBody: (body: object) => void,
   onError: (error: unknown) => void,
 ): void {
@@ -49,6 +55,7 @@ export function readJsonBody(
     try {
       body = parseJson(
         rest === undefined ? first : Buffer.concat([...(first === undefined ? [] : [first]), ...rest]),
+        maxDepth,
       );
     } catch (error) {
       onError(error);
@@ -87,7 +94,7 @@ function tooLarge(maxBytes: number): MembraneError {
 
 const wrongBody = (message: string): MembraneError => invalidRequest([{ path: '', message }], 'body');
 
-function parseJson(body: Buffer | undefined): object {
+function parseJson(body: Buffer | undefined, maxDepth: number): object {
   if (body === undefined || body.length === 0) throw wrongBody('must be a JSON object; got nothing');
   if (!isUtf8(body)) throw wrongBody('must be UTF-8');
   const text = body.toString('utf8');
@@ -101,8 +108,8 @@ function parseJson(body: Buffer | undefined): object {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw wrongBody('must be a JSON object');
-  if (couldBeDeep(text) && isDeeperThan(value, LIMITS.maxJsonDepth)) {
-    throw wrongBody(`must nest at most ${LIMITS.maxJsonDepth} levels`);
+  if (couldBeDeep(text) && isDeeperThan(value, maxDepth)) {
+    throw wrongBody(`must nest at most ${maxDepth} levels`);
   }
   return value;
 }

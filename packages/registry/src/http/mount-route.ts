@@ -2,25 +2,34 @@ import type { IRouter, NextFunction, Request, Response } from 'express';
 import { MembraneError, type Route } from '@membrane/protocol';
 import { problemAnswer, sendAnswer } from './answer.js';
 
-/**
- * Mounts a route of the protocol, and 405 for every other method on its path. Path parameters are left to the
- * handler: Express decodes them with errors of its own.
- */
+export type RouteHandler = (request: Request, response: Response, next: NextFunction) => void;
+
+/** Mounts a route of the protocol that has its path for itself. */
 export function mountRoute(
   router: IRouter,
   route: Pick<Route, 'method' | 'path'>,
-  handler: (request: Request, response: Response, next: NextFunction) => void,
+  handler: RouteHandler,
 ): void {
-  const path = new RegExp(`^${route.path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}/?$`);
-  const allow = route.method === 'GET' ? 'GET, HEAD' : route.method;
-  const mounted = router.route(path);
-  if (route.method === 'GET') mounted.get(handler);
-  else mounted.post(handler);
+  mountPath(router, route.path, { [route.method]: handler });
+}
+
+/**
+ * Mounts what a path of the protocol takes, and 405 for every other method. Path parameters are left to the handlers:
+ * Express decodes them with errors of its own. A handler of GET gets HEAD too.
+ */
+export function mountPath(
+  router: IRouter,
+  path: string,
+  { GET: get, POST: post }: Partial<Record<Route['method'], RouteHandler>>,
+): void {
+  const mounted = router.route(new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}/?$`));
+  if (get !== undefined) mounted.get(get);
+  if (post !== undefined) mounted.post(post);
+  const allow = [...(get === undefined ? [] : ['GET', 'HEAD']), ...(post === undefined ? [] : ['POST'])].join(
+    ', ',
+  );
   mounted.all((request, response) => {
-    const error = new MembraneError(
-      'method_not_allowed',
-      `${route.path} takes ${allow}; got ${request.method}`,
-    );
+    const error = new MembraneError('method_not_allowed', `${path} takes ${allow}; got ${request.method}`);
     sendAnswer(response, { ...problemAnswer(error), allow });
   });
 }

@@ -68,8 +68,8 @@ function toOperation(name: string, route: Route): ZodOpenApiOperationObject {
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: route.body } } } }),
     responses: {
-      '200': {
-        description: 'Done',
+      [String(route.answerStatus ?? 200)]: {
+        description: route.answerStatus === 202 ? 'Kept' : 'Done',
         headers: z.object(headers),
         content: { 'application/json': { schema: route.answer } },
       },

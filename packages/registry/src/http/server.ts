@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { MembraneError, type ErrorCode } from '@membrane/protocol';
 import { problemAnswer, sendAnswer } from './answer.js';
 import type { Calls } from './calls.js';
+import type { MailboxCalls } from './mailbox-calls.js';
 import { takeFastPath } from './fast-path.js';
 
 /** Bounds on how long a peer may take. */
@@ -24,6 +25,7 @@ const CLOSE_CHECK_MS = 20;
 
 export interface HttpServerOptions {
   readonly calls: Calls;
+  readonly mailboxCalls: MailboxCalls;
   readonly app: (request: IncomingMessage, response: ServerResponse) => void;
   readonly host: string;
   readonly port: number;
@@ -43,7 +45,7 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    const { calls, app, fastPath = true, onAnswered } = options;
+    const { app, fastPath = true, onAnswered } = options;
     const timeouts = { ...HTTP_TIMEOUTS, ...options.timeouts };
     this.#server = createServer(
       {
@@ -65,7 +67,7 @@ export class HttpServer {
         this.#responses.set(request.socket, response);
         if (request.headers.host === undefined && request.httpVersion === '1.1') {
           refuse(response, 'the Host header must be given');
-        } else if (!fastPath || !takeFastPath(calls, request, response)) app(request, response);
+        } else if (!fastPath || !takeFastPath(options, request, response)) app(request, response);
       },
     );
     this.#server.on('checkExpectation', (request, response) => {

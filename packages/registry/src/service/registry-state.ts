@@ -8,9 +8,11 @@ import {
   LeaseTable,
   UNHEALTHY_AFTER_INTERVALS,
 } from '../domain/lease-table.js';
+import { MailboxBook } from '../domain/mailbox-book.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
 import { findInstance, stampNode, type Instance, type MembraneNode } from '../domain/membrane-node.js';
 import { RetentionQueue } from '../domain/retention.js';
+import type { StateView } from '../domain/state-view.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
 import { StateDecoder } from './state-decoder.js';
 
@@ -24,11 +26,14 @@ export interface RegistryStateOptions {
   readonly onRecovery: (namespace: string, id: string, instanceId: string) => void;
 }
 
-/** What this registry holds in memory, kept in step: the directory, the leases, the event log, the retention. */
+/** What this registry holds in memory, kept in step: the directory, the leases, the mailboxes, the event log, the retention. */
 export class RegistryState {
   readonly directory = new MembraneDirectory();
   readonly eventLog = new EventLog(JOURNAL_LIMIT);
   readonly retention = new RetentionQueue();
+  readonly mail = new MailboxBook();
+  /** What commands are decided on. */
+  readonly view: StateView;
   readonly leases: LeaseTable;
   readonly #leaseClock: LeaseClock;
   readonly #onRecovery: RegistryStateOptions['onRecovery'];
@@ -41,6 +46,12 @@ export class RegistryState {
     this.#leaseClock = new LeaseClock(options.clock, options.tickMs);
     this.leases = new LeaseTable(options.tickMs, 0);
     this.#onRecovery = options.onRecovery;
+    const { directory, mail } = this;
+    this.view = {
+      mail,
+      node: (namespace, id) => directory.node(namespace, id),
+      childIds: (namespace, id) => directory.childIds(namespace, id),
+    };
   }
 
   get logId(): string {
@@ -104,6 +115,12 @@ export class RegistryState {
       if (index % LOAD_SLICE === LOAD_SLICE - 1) await new Promise(setImmediate);
     }
     this.retention.sort();
+    const { mails, letters } = decoder.mail();
+    for (let start = 0; start < mails.length; start += LOAD_SLICE) {
+      this.mail.load(mails.slice(start, start + LOAD_SLICE), []);
+      await new Promise(setImmediate);
+    }
+    this.mail.load([], letters);
     for (const change of decoder.journal()) this.eventLog.append(change);
     this.#logId = contents.logId;
     this.#revision = contents.revision;
@@ -117,7 +134,7 @@ export class RegistryState {
   }
 
   /** A durable change becomes visible. */
-  apply({ atMs, nodes, events }: Change, revision: number): void {
+  apply({ atMs, nodes, events, mail }: Change, revision: number): void {
     const nowMs = this.leaseNowMs();
     const stampedNodes: MembraneNode[] = [];
     for (const { before, after } of nodes) {
@@ -127,6 +144,7 @@ export class RegistryState {
       this.#applyLeases(before, stamped, nowMs);
       if (stamped !== undefined) this.#remember(stamped, before);
     }
+    if (mail !== undefined) this.mail.apply(mail);
     this.eventLog.append({ revision, atMs, events: events.map((event) => stampEvent(event, stampedNodes)) });
     this.#revision = revision;
     this.#revisionText = undefined;

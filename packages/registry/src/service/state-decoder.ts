@@ -1,5 +1,4 @@
-import { membraneIdSchema } from '@membrane/protocol';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { EventDraft } from '../domain/change.js';
 import type { LoggedChange } from '../domain/event-log.js';
 import {
@@ -9,8 +8,9 @@ import {
   type Instance,
   type MembraneNode,
 } from '../domain/membrane-node.js';
-import { OperatorError } from '../operator-error.js';
 import { JOURNAL_PREFIX, type StoredEntry } from '../store/membrane-store.js';
+import { MailDecoder, type DecodedMail } from './mail-decoder.js';
+import { RowReader } from './row-reader.js';
 import {
   endedRowSchema,
   INSTANCE_PREFIX,
@@ -24,7 +24,8 @@ import {
 
 /** Puts rows together again, in whatever order they come. */
 export class StateDecoder {
-  readonly #location: string;
+  readonly #rows: RowReader;
+  readonly #mail: MailDecoder;
   readonly #nodes = new Map<string, MembraneNode>();
   readonly #instances = new Map<string, Instance[]>();
   readonly #ended = new Map<string, EndedInstance[]>();
@@ -32,7 +33,8 @@ export class StateDecoder {
 
   /** `location` is what errors call the store. */
   constructor(location: string) {
-    this.#location = location;
+    this.#rows = new RowReader(location);
+    this.#mail = new MailDecoder(this.#rows);
   }
 
   /**
@@ -42,8 +44,8 @@ export class StateDecoder {
   add(entry: StoredEntry): boolean {
     const { key, revision } = entry;
     if (key.startsWith(NODE_PREFIX)) {
-      const [namespace, id] = this.#names(key, NODE_PREFIX, 2);
-      const row = this.#check(nodeRowSchema, entry);
+      const [namespace, id] = this.#rows.names(key, NODE_PREFIX, 2);
+      const row = this.#rows.check(nodeRowSchema, entry);
       this.#nodes.set(`${namespace}/${id}`, {
         namespace,
         id,
@@ -56,14 +58,14 @@ export class StateDecoder {
     } else if (key.startsWith(INSTANCE_PREFIX)) {
       this.#addInstance(entry);
     } else if (key.startsWith(JOURNAL_PREFIX)) {
-      const row = this.#check(journalRowSchema, entry);
+      const row = this.#rows.check(journalRowSchema, entry);
       this.#journal.push({
         revision,
         atMs: row.atMs,
         events: row.events.map((event) => decodeEvent(event, revision)),
       });
     } else {
-      return false;
+      return this.#mail.add(entry);
     }
     return true;
   }
@@ -71,7 +73,7 @@ export class StateDecoder {
   /** The nodes in the order of their creation. */
   nodes(): MembraneNode[] {
     for (const key of [...this.#instances.keys(), ...this.#ended.keys()]) {
-      if (!this.#nodes.has(key)) throw this.#damaged(`${INSTANCE_PREFIX}${key}`, 'belongs to no node');
+      if (!this.#nodes.has(key)) throw this.#rows.damaged(`${INSTANCE_PREFIX}${key}`, 'belongs to no node');
     }
     return [...this.#nodes]
       .map(([key, node]) => ({
@@ -87,40 +89,23 @@ export class StateDecoder {
     return this.#journal.sort((a, b) => a.revision - b.revision);
   }
 
+  /** What is in the mailboxes. */
+  mail(): DecodedMail {
+    return this.#mail.mail();
+  }
+
   #addInstance(entry: StoredEntry): void {
-    const [namespace, id, instanceId] = this.#names(entry.key, INSTANCE_PREFIX, 3);
+    const [namespace, id, instanceId] = this.#rows.names(entry.key, INSTANCE_PREFIX, 3);
     const key = `${namespace}/${id}`;
     const { revision } = entry;
     // Asked beforehand: trying one schema after the other would double the time of a restart.
     if (typeof entry.value === 'object' && entry.value !== null && 'ended' in entry.value) {
-      const { ended: reason, ...rest } = this.#check(endedRowSchema, entry);
+      const { ended: reason, ...rest } = this.#rows.check(endedRowSchema, entry);
       pushTo(this.#ended, key, { instanceId, reason, ...rest, revision });
     } else {
-      const row = this.#check(liveRowSchema, entry);
+      const row = this.#rows.check(liveRowSchema, entry);
       pushTo(this.#instances, key, toInstance(instanceId, row, row, revision));
     }
-  }
-
-  #names(key: string, prefix: string, count: 2): [string, string];
-  #names(key: string, prefix: string, count: 3): [string, string, string];
-  #names(key: string, prefix: string, count: number): string[] {
-    const names = key.slice(prefix.length).split('/');
-    if (names.length !== count || !names.every((name) => membraneIdSchema.safeParse(name).success)) {
-      throw this.#damaged(key, `must have ${count} names in its key`);
-    }
-    return names;
-  }
-
-  #check<Schema extends z.ZodType>(schema: Schema, { key, value }: StoredEntry): z.output<Schema> {
-    const result = schema.safeParse(value);
-    if (!result.success) throw this.#damaged(key, z.prettifyError(result.error));
-    return result.data;
-  }
-
-  #damaged(key: string, fault: string): OperatorError {
-    return new OperatorError(
-      `${this.#location} is damaged: the row "${key}" ${fault}. Nothing was changed. Restore it from a backup, or move it away to start empty`,
-    );
   }
 }
 

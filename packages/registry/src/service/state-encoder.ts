@@ -9,6 +9,7 @@ import {
   type MembraneNode,
 } from '../domain/membrane-node.js';
 import type { ChangeSet } from '../store/membrane-store.js';
+import { encodeMail } from './mail-encoder.js';
 import {
   INSTANCE_PREFIX,
   NODE_PREFIX,
@@ -46,7 +47,7 @@ function describeFence(fence: Instance | EndedInstance): z.input<typeof fenceSch
 }
 
 /** The rows that a change writes and deletes. */
-export function encodeChange({ atMs, nodes, events }: Change): ChangeSet {
+export function encodeChange({ atMs, nodes, events, mail }: Change): ChangeSet {
   const puts: { key: string; value: JsonValue }[] = [];
   const deletes: string[] = [];
   for (const { before, after } of nodes) {
@@ -73,6 +74,11 @@ export function encodeChange({ atMs, nodes, events }: Change): ChangeSet {
       if (!kept.has(instanceId)) deletes.push(instanceKey(before, instanceId));
     }
     if (after === undefined) deletes.push(nodeKey(before));
+  }
+  if (mail !== undefined) {
+    const rows = encodeMail(mail);
+    puts.push(...rows.puts);
+    deletes.push(...rows.deletes);
   }
   return events.length === 0
     ? { puts, deletes }

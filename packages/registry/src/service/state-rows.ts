@@ -10,10 +10,12 @@ import {
 } from '@membrane/protocol';
 import { z } from 'zod';
 
-/** How nodes, instances and the journal stand in a store. A row that a change has not touched is not written. */
+/** How nodes, instances, messages and the journal stand in a store. A row that a change has not touched is not written. */
 
 export const NODE_PREFIX = 'node/';
 export const INSTANCE_PREFIX = 'instance/';
+export const MAIL_PREFIX = 'mail/';
+export const DEAD_LETTER_PREFIX = 'dead/';
 
 export const nodeRowSchema = z.object({
   parent: membraneIdSchema.nullable(),
@@ -66,3 +68,14 @@ export const journalRowSchema = z.object({
     }),
   ),
 });
+
+/** A message, waiting or dead. What it says is text, as it is handed out, so that nobody need write it anew. */
+export const mailRowSchema = z.object({
+  envelope: z.string(),
+  attempt: z.int().min(1),
+  bytes: z.int().min(0),
+  deadlineMs: z.number(),
+});
+
+/** Beside the row of a message that died. */
+export const deadLetterRowSchema = z.object({ code: z.string(), reason: z.string(), diedAtMs: z.number() });

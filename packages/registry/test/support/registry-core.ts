@@ -1,6 +1,8 @@
 import type { RegistrationRequest } from '@membrane/protocol';
 import { CommandQueue } from '../../src/service/command-queue.js';
 import { LeaseTicker } from '../../src/service/lease-ticker.js';
+import { MailboxService } from '../../src/service/mailbox-service.js';
+import { MailboxSweeper } from '../../src/service/mailbox-sweeper.js';
 import { RegistryService } from '../../src/service/registry-service.js';
 import { RegistryState } from '../../src/service/registry-state.js';
 import { MemoryMembraneStore } from '../../src/store/memory-membrane-store.js';
@@ -29,6 +31,9 @@ export class FlakyStore implements MembraneStore {
   }
 }
 
+/** Small, so that tests can fill them. */
+export const QUOTAS = { maxMessages: 10, maxBytes: 64 * 1024, maxTotalBytes: 160 * 1024 };
+
 /** A registry without HTTP, on a clock that the test moves. */
 export class RegistryCore {
   readonly clock: FakeClock;
@@ -37,6 +42,8 @@ export class RegistryCore {
   readonly queue: CommandQueue;
   readonly ticker: LeaseTicker;
   readonly service: RegistryService;
+  readonly mailbox: MailboxService;
+  readonly sweeper: MailboxSweeper;
   isWritable = true;
 
   constructor(clock = new FakeClock(), store = new FlakyStore()) {
@@ -51,9 +58,10 @@ export class RegistryCore {
     });
     this.queue = new CommandQueue({
       store,
-      state: this.state.directory,
+      state: this.state.view,
       apply: (change, revision) => {
         this.state.apply(change, revision);
+        this.mailbox.noteChange(change);
       },
       onStoreHealth: (error) => {
         this.isWritable = error === undefined;
@@ -65,9 +73,18 @@ export class RegistryCore {
       clock,
       tickMs: TICK_MS,
       isStoreWritable: () => this.isWritable,
+      sweepMail: () => this.sweeper.sweep(),
       onError: (error) => {
         throw error;
       },
+    });
+    this.mailbox = new MailboxService({ state: this.state, queue: this.queue, clock, quotas: QUOTAS });
+    this.sweeper = new MailboxSweeper({
+      state: this.state,
+      queue: this.queue,
+      clock,
+      quotas: QUOTAS,
+      hiddenForMs: (mail) => this.mailbox.hiddenForMs(mail),
     });
     this.service = new RegistryService({
       state: this.state,

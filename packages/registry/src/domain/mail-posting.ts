@@ -1,0 +1,79 @@
+import { MembraneError, type Envelope } from '@membrane/protocol';
+import type { Decision } from './change.js';
+import { NO_MAIL, toMail, type MailboxView, type MailView } from './mail.js';
+import type { StateView } from './state-view.js';
+
+/** How long a sender should wait when there is no room: receivers that are away come back in seconds, or not. */
+const FULL_RETRY_AFTER_MS = 5_000;
+
+/** What mailboxes may hold. Every message counts as its envelope and a little more. */
+export interface MailQuotas {
+  /** Of one membrane. Dead letters have the same room of bytes once more. */
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  /** Of all membranes together, dead letters included. */
+  readonly maxTotalBytes: number;
+}
+
+export interface PostCommand {
+  readonly namespace: string;
+  readonly id: string;
+  readonly envelope: Envelope & { id: string };
+  /** Of `toMailText`. */
+  readonly text: string;
+  readonly bytes: number;
+  /** Wall clock, epoch milliseconds. */
+  readonly deadlineMs: number;
+}
+
+/** Puts a message at the end of a box. One whose id is or was there changes nothing. */
+export function decidePost(
+  view: StateView,
+  command: PostCommand,
+  quotas: MailQuotas,
+  nowMs: number,
+): Decision<undefined> {
+  const { namespace, id, envelope, text, bytes, deadlineMs } = command;
+  const { mail: mailView } = view;
+  if (view.node(namespace, id) === undefined) {
+    const message = `no membrane "${id}" in namespace "${namespace}"`;
+    return { kind: 'refused', error: new MembraneError('not_found', message) };
+  }
+  const box = mailView.box(namespace, id);
+  const isKnown =
+    box?.waiting.has(envelope.id) === true ||
+    box?.dead.has(envelope.id) === true ||
+    mailView.wasThere(namespace, id, envelope.id);
+  if (isKnown) return { kind: 'unchanged', outcome: undefined };
+  const fault = findQuotaFault(mailView, box, id, { messages: 1, bytes, addedBytes: bytes }, quotas);
+  if (fault !== undefined) return { kind: 'refused', error: fault };
+  const place = { sequence: mailView.lastSequence + 1, deadlineMs };
+  const posted = [toMail({ namespace, id }, envelope, { text, bytes }, place)];
+  return {
+    kind: 'changed',
+    outcome: undefined,
+    change: { atMs: nowMs, nodes: [], events: [], mail: { ...NO_MAIL, namespace, id, posted } },
+  };
+}
+
+/** Why a box has no room for more messages. `addedBytes`: by how much all boxes together would grow. */
+export function findQuotaFault(
+  mail: MailView,
+  box: MailboxView | undefined,
+  id: string,
+  more: { messages: number; bytes: number; addedBytes: number },
+  { maxMessages, maxBytes, maxTotalBytes }: MailQuotas,
+): MembraneError | undefined {
+  const messages = (box?.waiting.size ?? 0) + more.messages;
+  const bytes = (box?.waitingBytes ?? 0) + more.bytes;
+  const fault =
+    messages > maxMessages
+      ? `the mailbox of "${id}" holds at most ${maxMessages} messages`
+      : bytes > maxBytes
+        ? `the mailbox of "${id}" holds at most ${maxBytes} bytes`
+        : mail.bytes + more.addedBytes > maxTotalBytes
+          ? `all mailboxes of this registry hold at most ${maxTotalBytes} bytes`
+          : undefined;
+  if (fault === undefined) return undefined;
+  return new MembraneError('mailbox_full', fault, { details: { retryAfterMs: FULL_RETRY_AFTER_MS } });
+}

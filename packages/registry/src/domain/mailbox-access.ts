@@ -1,0 +1,30 @@
+import { findLeaseFault, findMissingLeaseFault, type LeaseFault } from './lease-fault.js';
+import { findEnded, findInstance, type MembraneNode } from './membrane-node.js';
+import type { Collector } from './hand-outs.js';
+
+/** Why somebody may not collect or acknowledge, or undefined: the token must fit a live instance, or the one named. */
+export function findAccessFault(
+  node: MembraneNode | undefined,
+  { instanceId, tokenHash }: Collector,
+): LeaseFault | undefined {
+  if (instanceId !== undefined) {
+    const live = findInstance(node, instanceId);
+    if (live !== undefined) return findLeaseFault(live, tokenHash, undefined);
+    return findMissingLeaseFault(findEnded(node, instanceId), tokenHash);
+  }
+  const faults = (node?.instances ?? []).map((live) => findLeaseFault(live, tokenHash, undefined));
+  if (faults.includes(undefined)) return undefined;
+  const ended = node?.ended.find((other) => tokenHash !== null && other.tokenHash === tokenHash);
+  return faults[0] ?? findMissingLeaseFault(ended, tokenHash);
+}
+
+/** Whether a message that was meant for an instance may go to a collector: to any other only when that one is away. */
+export function mayHaveMailOf(
+  node: MembraneNode | undefined,
+  meantFor: string,
+  { instanceId, tokenHash }: Collector,
+): boolean {
+  const live = findInstance(node, meantFor);
+  if (live === undefined || meantFor === instanceId) return true;
+  return instanceId === undefined && findLeaseFault(live, tokenHash, undefined) === undefined;
+}
