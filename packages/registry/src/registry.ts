@@ -46,6 +46,8 @@ export interface RegistryParts {
   readonly store?: MembraneStore;
   readonly http?: Pick<HttpServerOptions, 'fastPath' | 'timeouts'>;
   readonly random?: () => number;
+  /** How long a message that was handed out is hidden from others. */
+  readonly hideMs?: number;
 }
 
 /**
@@ -150,7 +152,8 @@ class RegistryProgram implements Registry {
       maxBytes: this.#options.maxMailboxBytes,
       maxTotalBytes: this.#options.maxTotalMailboxBytes,
     };
-    const mailbox = new MailboxService({ state, queue, clock: this.#clock, quotas });
+    const { hideMs } = this.#parts;
+    const mailbox = new MailboxService({ state, queue, clock: this.#clock, quotas, hideMs });
     const sweeper = new MailboxSweeper({
       state,
       queue,

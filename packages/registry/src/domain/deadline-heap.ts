@@ -1,11 +1,19 @@
+interface Entry<Item> {
+  readonly item: Item;
+  readonly atMs: number;
+  /** Of those that are due at once the first one added goes first. */
+  readonly order: number;
+}
+
 /**
  * Items by the moment at which each is due: a binary heap that knows where each item is, so that one can be taken
  * out before. The timing wheel of the leases is no place for them: it goes tick by tick, and these are due by the
  * wall clock, which jumps.
  */
 export class DeadlineHeap<Item> {
-  readonly #entries: { readonly item: Item; readonly atMs: number }[] = [];
+  readonly #entries: Entry<Item>[] = [];
   readonly #places = new Map<Item, number>();
+  #added = 0;
 
   get size(): number {
     return this.#entries.length;
@@ -14,7 +22,8 @@ export class DeadlineHeap<Item> {
   /** One that is in it already is due then instead. */
   add(item: Item, atMs: number): void {
     this.remove(item);
-    this.#entries.push({ item, atMs });
+    this.#added += 1;
+    this.#entries.push({ item, atMs, order: this.#added });
     this.#places.set(item, this.#entries.length - 1);
     this.#rise(this.#entries.length - 1);
   }
@@ -41,7 +50,7 @@ export class DeadlineHeap<Item> {
     return due;
   }
 
-  #put(place: number, entry: { readonly item: Item; readonly atMs: number }): void {
+  #put(place: number, entry: Entry<Item>): void {
     this.#entries[place] = entry;
     this.#places.set(entry.item, place);
   }
@@ -52,7 +61,7 @@ export class DeadlineHeap<Item> {
     while (entry !== undefined && place > 0) {
       const above = (place - 1) >>> 1;
       const parent = this.#entries[above];
-      if (parent === undefined || parent.atMs <= entry.atMs) break;
+      if (parent === undefined || !isEarlier(entry, parent)) break;
       this.#put(place, parent);
       place = above;
       this.#put(place, entry);
@@ -65,17 +74,17 @@ export class DeadlineHeap<Item> {
     while (entry !== undefined) {
       const left = 2 * place + 1;
       const right = left + 1;
-      const earlier = this.#isEarlier(right, left) ? right : left;
+      const earlier = isEarlier(this.#entries[right], this.#entries[left]) ? right : left;
       const child = this.#entries[earlier];
-      if (child === undefined || child.atMs >= entry.atMs) break;
+      if (!isEarlier(child, entry)) break;
       this.#put(place, child);
       place = earlier;
       this.#put(place, entry);
     }
   }
+}
 
-  #isEarlier(one: number, other: number): boolean {
-    const entry = this.#entries[one];
-    return entry !== undefined && entry.atMs < (this.#entries[other]?.atMs ?? Number.POSITIVE_INFINITY);
-  }
+function isEarlier<Item>(one: Entry<Item> | undefined, other: Entry<Item> | undefined): one is Entry<Item> {
+  if (one === undefined || other === undefined) return false;
+  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }

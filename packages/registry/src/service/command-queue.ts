@@ -8,6 +8,8 @@ import { encodeChange } from './state-encoder.js';
 const MAX_WAITING_COMMANDS = 20_000;
 /** Commands in one transaction. */
 const MAX_GROUP_SIZE = 1_024;
+/** What they may write, as far as they tell: a large transaction stalls everybody else. */
+const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 /** How long a caller should wait before trying again. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -15,6 +17,8 @@ export interface Command<Outcome> {
   /** The node it is about. */
   readonly namespace: string;
   readonly id: string;
+  /** What it writes, where that is much. */
+  readonly bytes?: number;
   /** Its group's commit may still fail: what it does besides deciding must be undone when `submit` rejects. */
   decide(view: StateView): Decision<Outcome>;
 }
@@ -141,9 +145,12 @@ export class CommandQueue {
   #decideGroup(): Decided[] {
     const overlay = new StateOverlay(this.#options.state);
     const group: Decided[] = [];
+    let bytes = 0;
     for (const waiting of this.#waiting) {
       const { command } = waiting;
       if (group.length === MAX_GROUP_SIZE || overlay.isPending(command.namespace, command.id)) break;
+      bytes += command.bytes ?? 0;
+      if (group.length > 0 && bytes > MAX_GROUP_BYTES) break;
       const decision = decideSafely(command, overlay);
       if (decision.kind === 'changed') {
         // A cascade reaches further than its own node; it is decided again in the next group.

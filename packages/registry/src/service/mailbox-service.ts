@@ -55,7 +55,7 @@ export interface MailboxServiceOptions {
   readonly clock: Clock;
   readonly quotas: MailQuotas;
   /** In place of 30 s. */
-  readonly hideMs?: number;
+  readonly hideMs?: number | undefined;
 }
 
 /** The use cases of the mailbox. Requests come in validated. */
@@ -108,6 +108,7 @@ export class MailboxService {
       await this.#queue.submit({
         namespace,
         id,
+        bytes,
         decide: (view) => decidePost(view, command, this.#quotas, this.#clock.wallMs()),
       });
     } finally {

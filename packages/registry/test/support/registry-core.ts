@@ -1,4 +1,5 @@
 import type { RegistrationRequest } from '@membrane/protocol';
+import type { MailQuotas } from '../../src/domain/mail-posting.js';
 import { CommandQueue } from '../../src/service/command-queue.js';
 import { LeaseTicker } from '../../src/service/lease-ticker.js';
 import { MailboxService } from '../../src/service/mailbox-service.js';
@@ -45,9 +46,11 @@ export class RegistryCore {
   readonly mailbox: MailboxService;
   readonly sweeper: MailboxSweeper;
   isWritable = true;
+  readonly #quotas: MailQuotas;
 
-  constructor(clock = new FakeClock(), store = new FlakyStore()) {
+  constructor(clock = new FakeClock(), store = new FlakyStore(), quotas: MailQuotas = QUOTAS) {
     this.clock = clock;
+    this.#quotas = quotas;
     this.store = store;
     this.state = new RegistryState({
       clock,
@@ -78,12 +81,12 @@ export class RegistryCore {
         throw error;
       },
     });
-    this.mailbox = new MailboxService({ state: this.state, queue: this.queue, clock, quotas: QUOTAS });
+    this.mailbox = new MailboxService({ state: this.state, queue: this.queue, clock, quotas });
     this.sweeper = new MailboxSweeper({
       state: this.state,
       queue: this.queue,
       clock,
-      quotas: QUOTAS,
+      quotas,
       hiddenForMs: (mail) => this.mailbox.hiddenForMs(mail),
     });
     this.service = new RegistryService({
@@ -102,7 +105,7 @@ export class RegistryCore {
 
   /** The same data, in a registry that has just started. */
   restart(): Promise<RegistryCore> {
-    return new RegistryCore(this.clock, this.store).load();
+    return new RegistryCore(this.clock, this.store, this.#quotas).load();
   }
 
   /** Time passes, with a tick when it is due. */
