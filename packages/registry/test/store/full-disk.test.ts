@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MembraneRecord } from '@membrane/protocol';
+import type { MailboxItem, MembraneRecord } from '@membrane/protocol';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http.js';
 import { registration } from '../support/registry-core.js';
@@ -29,6 +29,42 @@ it('a full disk refuses changes and ends no lease, and when it has room again al
   const { registry, url } = await startRegistry({ data: disk, cleanupIntervalMs: 50 });
   try {
     await fillAndEmpty(disk, url);
+  } finally {
+    await registry.stop();
+    execFileSync('umount', [disk]);
+    await rm(disk, { recursive: true });
+  }
+}, 30_000);
+
+it('a full disk refuses mail, hands out what there is, and has all of it when it has room again', async () => {
+  const disk = await mountSmallDisk();
+  if (disk === undefined) return;
+  let { registry, url } = await startRegistry({ data: disk });
+  const post = (id: string): ReturnType<typeof send> =>
+    send(url, '/messages/oven', { body: { id, sender: 'cook', payload: 'x'.repeat(20_000) } });
+  const collect = async (): Promise<MailboxItem[]> =>
+    (await send(url, '/messages/oven?max=1000')).json as MailboxItem[];
+  try {
+    await send(url, '/register', { body: registration('oven', { heartbeat_interval_ms: 60_000 }) });
+    const kept: string[] = [];
+    const refused = await eventually('a message is refused', async () => {
+      const id = `m-${kept.length}`;
+      const answer = await post(id);
+      if (answer.status === 202) kept.push(id);
+      return answer.status === 202 ? undefined : answer;
+    });
+    expect([refused.status, refused.json]).toEqual([
+      503,
+      expect.objectContaining({ code: 'store_unavailable' }),
+    ]);
+    const items = await collect();
+    expect(items.map(({ envelope }) => envelope.id)).toEqual(kept);
+
+    await registry.stop();
+    execFileSync('mount', ['-o', 'remount,size=16m', disk]);
+    ({ registry, url } = await startRegistry({ data: disk }));
+    expect((await post('after')).status).toBe(202);
+    expect((await collect()).map(({ envelope }) => envelope.id)).toEqual([...kept, 'after']);
   } finally {
     await registry.stop();
     execFileSync('umount', [disk]);
