@@ -1,6 +1,7 @@
 import {
   discoverParamsSchema,
   fromWire,
+  invalidRequest,
   isMembraneError,
   LIMITS,
   mailboxParamsSchema,
@@ -164,7 +165,9 @@ export class RegistryApi {
    * changes nothing. Rejects with `not_found` where the registry knows no such membrane, `mailbox_full`, `expired`,
    * `payload_too_large`.
    */
-  postMessage(envelope: Envelope, call?: CallOptions): Promise<CamelCased<MailboxPostAnswer>> {
+  async postMessage(envelope: Envelope, call?: CallOptions): Promise<CamelCased<MailboxPostAnswer>> {
+    if (envelope.target == null)
+      throw invalidRequest([{ path: 'target', message: 'must be given' }], 'envelope');
     return this.#call('postMessage', {
       path: toMailboxPath('postMessage', envelope.target),
       query: { namespace: envelope.namespace ?? this.namespace },
@@ -177,7 +180,7 @@ export class RegistryApi {
    * Messages of a mailbox, oldest first, each hidden from other collectors for 30 s; none where none came within
    * `waitMs`, which is beside the timeout of the call. Never keeps the process alive while it waits.
    */
-  collectMessages(
+  async collectMessages(
     { id, instanceId, waitMs = 0, max, leaseToken, namespace = this.namespace }: CollectRequest,
     call?: CallOptions,
   ): Promise<MailboxItem[]> {
@@ -196,7 +199,7 @@ export class RegistryApi {
   }
 
   /** Says what became of collected messages. Resolves once that is durable; void receipts are in the answer. */
-  ackMessages(
+  async ackMessages(
     { id, ...request }: { id: string } & CamelCased<MailboxAckRequest>,
     call?: CallOptions,
   ): Promise<CamelCased<MailboxAckAnswer>> {
@@ -205,7 +208,7 @@ export class RegistryApi {
   }
 
   /** The oldest dead letters of a mailbox, at most `limit` (100). */
-  deadLetters(
+  async deadLetters(
     { id, limit, namespace = this.namespace }: { id: string; limit?: number; namespace?: string },
     call?: CallOptions,
   ): Promise<CamelCased<DeadLetter>[]> {
@@ -214,7 +217,7 @@ export class RegistryApi {
   }
 
   /** Puts dead letters back into the mailbox, or discards them: all of them, or those of `messageIds`. */
-  changeDeadLetters(
+  async changeDeadLetters(
     { id, ...request }: { id: string } & CamelCased<DeadLettersRequest>,
     call?: CallOptions,
   ): Promise<CamelCased<DeadLettersAnswer>> {

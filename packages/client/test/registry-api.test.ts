@@ -76,6 +76,70 @@ describe('with a registry', () => {
     expect(seen.sort()).toEqual(ids.sort());
   });
 
+  it('leaves messages in a mailbox, collects them, says what became of them, and puts back what died', async () => {
+    const leaseToken = 'a-token-of-32-characters-or-more';
+    await api.register({ id: 'sink', endpoint: 'x', communicationMode: 'ipc', leaseToken });
+    const envelope = {
+      id: 'one',
+      sender: 'tap',
+      target: 'sink',
+      payload: { some_key: 1 },
+      correlation_id: 'zero',
+      ttl_ms: 60_000,
+    };
+    expect(await api.postMessage(envelope)).toEqual({ success: true, messageId: 'one', queued: true });
+    const [item] = await api.collectMessages({ id: 'sink', leaseToken });
+    // Envelopes pass as they are.
+    expect(item?.envelope).toMatchObject({
+      payload: { some_key: 1 },
+      correlation_id: 'zero',
+      namespace: 'tests',
+    });
+    const acks = [
+      { receipt: item?.receipt ?? '', outcome: 'failed' as const, reason: 'blocked' },
+      { receipt: 'void', outcome: 'processed' as const },
+    ];
+    expect(await api.ackMessages({ id: 'sink', acks, leaseToken })).toEqual({
+      success: true,
+      unknown: ['void'],
+    });
+    expect(await api.deadLetters({ id: 'sink', limit: 1 })).toMatchObject([
+      { messageId: 'one', code: 'handler_failed', reason: 'blocked', envelope: { correlation_id: 'zero' } },
+    ]);
+    const requeue = { id: 'sink', action: 'requeue' as const, messageIds: ['one', 'two'], ttlMs: 1_000 };
+    expect(await api.changeDeadLetters(requeue)).toEqual({ success: true, changed: 1, unknown: ['two'] });
+    expect(await api.collectMessages({ id: 'sink', leaseToken, instanceId: 'default', max: 1 })).toHaveLength(
+      1,
+    );
+  });
+
+  it('waits for messages longer than a call may take, with any number of others', async () => {
+    const patient = new RegistryApi(connection, { namespace: 'tests', timeoutMs: 300 });
+    await api.register({ id: 'patient', endpoint: 'x', communicationMode: 'ipc' });
+    const gone = new AbortController();
+    // More than a connection has sockets for other calls.
+    const others = Array.from({ length: 70 }, () =>
+      patient.collectMessages(
+        { id: 'patient', waitMs: 60_000, instanceId: 'default' },
+        { signal: gone.signal },
+      ),
+    );
+    const ended = Promise.allSettled(others);
+    expect(await patient.collectMessages({ id: 'patient', waitMs: 600 })).toEqual([]);
+    expect((await patient.status()).membraneCount).toBeGreaterThan(0);
+    gone.abort(new Error('enough'));
+    expect((await ended).every(({ status }) => status === 'rejected')).toBe(true);
+  });
+
+  it('rejects with what the mailbox says', async () => {
+    const toNobody = { sender: 'tap', target: 'nobody', payload: 1 };
+    await expect(api.postMessage(toNobody)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(api.postMessage({ sender: 'tap', payload: 1 })).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+    await expect(api.collectMessages({ id: 'nobody' })).rejects.toMatchObject({ code: 'not_registered' });
+  });
+
   it("rejects with the registry's own code and words", async () => {
     await expect(api.register({ id: 'a b', endpoint: 'x', communicationMode: 'ipc' })).rejects.toMatchObject({
       name: 'MembraneError',
