@@ -1,5 +1,6 @@
 import { LIMITS } from '@membrane/protocol';
 import type { RegistryApi } from '../registry-api.js';
+import { parseReason } from '../transports/mailbox-acks.js';
 import type { DeadLetterChange, DeadLetterInfo, DeadLetterPlace } from './dead-letters.js';
 
 /** The dead letters of a membrane's mailbox at the registry. */
@@ -19,8 +20,8 @@ export class MailboxDeadLetters implements DeadLetterPlace {
     return letters.map(({ messageId, diedAt, code, reason, envelope }): DeadLetterInfo => ({
       place: this.place,
       messageId,
-      code,
-      reason,
+      // A registry has one code for all that a receiver says.
+      ...((code === 'handler_failed' ? parseReason(reason) : undefined) ?? { code, reason }),
       diedAtMs: Math.round(diedAt * 1_000),
       envelope,
     }));

@@ -1,4 +1,4 @@
-import { LIMITS, type MembraneError } from '@membrane/protocol';
+import { isErrorCode, LIMITS, type ErrorCode, type MembraneError } from '@membrane/protocol';
 import { backoffMs, MAX_BACKOFF_MS } from '../backoff.js';
 import type { Clock, Timer } from '../clock.js';
 import type { RegistryApi } from '../registry-api.js';
@@ -8,6 +8,9 @@ import { toMembraneError } from '../to-membrane-error.js';
 const GATHER_MS = 5;
 
 const MAX_REASON_LENGTH = 2_048;
+
+/** Of the reasons in one call: a registry takes more, but not without end. */
+const MAX_REASONS_BYTES = 1024 * 1024;
 
 /** Undefined: its handler returned. Else why it is to be a dead letter. */
 export type AckFailure = MembraneError | undefined;
@@ -59,13 +62,12 @@ export class MailboxAcks {
     this.#schedule(0);
   }
 
-  /** Sends what waits, each once; what fails waits on. */
+  /** Sends what waits, as long as the registry takes it; the rest waits on. */
   async flush(): Promise<void> {
     await this.#sending;
-    for (let left = this.#waiting.length; left > 0 && !this.#isPaused; left -= LIMITS.maxMailboxBatch) {
-      const before = this.#failures;
+    while (this.#waiting.length > 0 && !this.#isPaused) {
       await this.#start();
-      if (this.#failures > before) return;
+      if (this.#failures > 0) return;
     }
   }
 
@@ -94,13 +96,24 @@ export class MailboxAcks {
     return backoffMs(input, this.#parts.random);
   }
 
+  #takeBatch(): Ack[] {
+    let bytes = 0;
+    let count = 0;
+    for (const ack of this.#waiting) {
+      bytes += Buffer.byteLength(JSON.stringify(reasonOf(ack)) ?? '');
+      if (count === LIMITS.maxMailboxBatch || (count > 0 && bytes > MAX_REASONS_BYTES)) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
   async #send(): Promise<void> {
     const { api, id, leaseToken, onAcked } = this.#parts;
     const resumes = this.#resumes;
-    const batch = this.#waiting.splice(0, LIMITS.maxMailboxBatch);
+    const batch = this.#takeBatch();
     if (batch.length === 0) return;
     try {
-      const { unknown } = await api.ackMessages({ id, leaseToken, acks: batch.map(toWireAck) });
+      const { unknown } = await api.ackMessages({ id, leaseToken, acks: batch.map(toCallAck) });
       this.#failures = 0;
       const isVoid = new Set(unknown);
       for (const { messageId, receipt } of batch) onAcked(messageId, isVoid.has(receipt));
@@ -120,8 +133,21 @@ export function isLeaseFault({ code }: MembraneError): boolean {
   return ['not_registered', 'superseded', 'lease_token_required', 'removed'].includes(code);
 }
 
-function toWireAck({ receipt, failure }: Ack) {
-  if (failure === undefined) return { receipt, outcome: 'processed' as const };
-  const reason = `${failure.code}: ${failure.message}`.slice(0, MAX_REASON_LENGTH);
-  return { receipt, outcome: 'failed' as const, reason };
+function toCallAck(ack: Ack) {
+  const { receipt } = ack;
+  const reason = reasonOf(ack);
+  return reason === undefined
+    ? { receipt, outcome: 'processed' as const }
+    : { receipt, outcome: 'failed' as const, reason };
+}
+
+/** The wire has one text for the code and the words. */
+function reasonOf({ failure }: Ack): string | undefined {
+  return failure && `${failure.code}: ${failure.message}`.slice(0, MAX_REASON_LENGTH);
+}
+
+/** What `reasonOf` made, in its parts; undefined for what another client wrote. */
+export function parseReason(text: string): { code: ErrorCode; reason: string } | undefined {
+  const [, code, reason] = /^([a-z_]+): (.*)$/s.exec(text) ?? [];
+  return isErrorCode(code) && reason !== undefined ? { code, reason } : undefined;
 }
