@@ -9,8 +9,8 @@ const GATHER_MS = 5;
 
 const MAX_REASON_LENGTH = 2_048;
 
-/** Of the reasons in one call: a registry takes more, but not without end. */
-const MAX_REASONS_BYTES = 1024 * 1024;
+/** Of one call, by its reasons mainly: a registry takes more, but not without end. */
+const MAX_CALL_BYTES = 1024 * 1024;
 
 /** Undefined: its handler returned. Else why it is to be a dead letter. */
 export type AckFailure = MembraneError | undefined;
@@ -100,8 +100,8 @@ export class MailboxAcks {
     let bytes = 0;
     let count = 0;
     for (const ack of this.#waiting) {
-      bytes += Buffer.byteLength(JSON.stringify(reasonOf(ack)) ?? '');
-      if (count === LIMITS.maxMailboxBatch || (count > 0 && bytes > MAX_REASONS_BYTES)) break;
+      bytes += Buffer.byteLength(JSON.stringify(toCallAck(ack)));
+      if (count === LIMITS.maxMailboxBatch || (count > 0 && bytes > MAX_CALL_BYTES)) break;
       count += 1;
     }
     return this.#waiting.splice(0, count);

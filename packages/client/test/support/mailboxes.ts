@@ -9,6 +9,10 @@ export interface RecordedApi extends RegistryApi {
   readonly acked: readonly { outcome: string; reason?: string | null | undefined }[][];
   /** Receipts that were void. */
   readonly unknown: readonly string[];
+  /** Of each call for messages: how many it asked for. */
+  readonly asked: readonly (number | undefined)[];
+  /** Calls for messages that have no answer yet. */
+  readonly waiting: () => number;
 }
 
 /** Calls of a registry and collectors, that end when the test is over. */
@@ -30,7 +34,19 @@ export function useMailboxes() {
       unknown.push(...answer.unknown);
       return answer;
     };
-    return Object.assign(api, { ackMessages, acked, unknown });
+    const asked: (number | undefined)[] = [];
+    let waiting = 0;
+    const collectMessages: RegistryApi['collectMessages'] = async (request, call) => {
+      asked.push(request.max);
+      waiting += 1;
+      try {
+        return await RegistryApi.prototype.collectMessages.call(api, request, call);
+      } finally {
+        waiting -= 1;
+      }
+    };
+    const recorded = { acked, unknown, asked, waiting: () => waiting };
+    return Object.assign(api, { ackMessages, collectMessages, ...recorded });
   };
 
   const register = async (api: RegistryApi, id = 'oven'): Promise<void> => {
