@@ -16,17 +16,19 @@ export async function syncDirectory(directory: string): Promise<void> {
 /** Callers that come while a sync is under way share the next one, which covers what they did before. */
 export class DirectorySync {
   readonly #directory: string;
+  readonly #work: (directory: string) => Promise<void>;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, work = syncDirectory) {
     this.#directory = directory;
+    this.#work = work;
   }
 
   /** Resolves when every name that was set before the call is durable. */
   sync(): Promise<void> {
     if (this.#running === undefined) {
-      const running = syncDirectory(this.#directory).finally(() => (this.#running = undefined));
+      const running = this.#work(this.#directory).finally(() => (this.#running = undefined));
       return (this.#running = running);
     }
     this.#next ??= this.#running
