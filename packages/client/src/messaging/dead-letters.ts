@@ -39,7 +39,7 @@ export interface DeadLetterQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const DEFAULT_DEAD_LETTER_LIMIT = 100;
+const DEFAULT_DEAD_LETTER_LIMIT = 100;
 
 /**
  * The dead letters of a client, wherever they are. A place that cannot be asked (the registry is away) fails the call,

@@ -306,6 +306,31 @@ describe('an outbox of processes', () => {
     await expect(first.put(entryOf('a'))).rejects.toMatchObject({ code: 'client_closed' });
   });
 
+  it('takes nothing more where another one took it over, and leaves what is in it to that one', async () => {
+    const directory = await makeDirectory();
+    const outbox = await openOutbox(directory);
+    await outbox.put(entryOf('a'));
+    expect(outbox.nextSequence('oven')).toBe(1);
+    const session = await readFile(join(directory, 'session.json'), 'utf8');
+    await writeFile(join(directory, 'lock', '2.json'), '{"pid":1,"host":"elsewhere"}');
+    let count = 0;
+    const refusal = await eventually('it has noticed', async () => {
+      try {
+        await outbox.put(entryOf(`b${(count += 1)}`));
+      } catch (error) {
+        return error as MembraneError;
+      }
+      return undefined;
+    });
+    expect(refusal).toMatchObject({
+      code: 'conflict',
+      message: `the outbox ${directory} was taken over by another process`,
+    });
+    await outbox.close();
+    expect(await readFile(join(directory, 'session.json'), 'utf8')).toBe(session);
+    expect(await readdir(join(directory, 'new'))).toHaveLength(count);
+  });
+
   it('that cannot be used is said with its path', async () => {
     const directory = join(await makeDirectory(), 'file');
     await writeFile(directory, '');
