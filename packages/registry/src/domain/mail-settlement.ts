@@ -43,6 +43,8 @@ export function decideSettlement(
     if (death === undefined) removed.push(mail);
     else buried.push({ mail, ...death, diedAtMs: nowMs });
   }
+  // The store tells of those that die together no other order.
+  buried.sort((one, other) => one.mail.sequence - other.mail.sequence);
   const dropped = findSurplus(box, buried, maxDeadBytes);
   return {
     kind: 'changed',

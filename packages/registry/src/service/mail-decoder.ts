@@ -12,13 +12,15 @@ export interface DecodedMail {
   readonly letters: readonly DeadLetter[];
 }
 
+type Death = z.output<typeof deadLetterRowSchema> & { readonly revision: number };
+
 const storedEnvelopeSchema = envelopeSchema.extend({ id: messageIdSchema });
 
 /** Puts the rows of mailboxes together again, in whatever order they come. */
 export class MailDecoder {
   readonly #rows: RowReader;
   readonly #mails = new Map<string, Mail>();
-  readonly #deaths = new Map<string, z.output<typeof deadLetterRowSchema>>();
+  readonly #deaths = new Map<string, Death>();
 
   constructor(rows: RowReader) {
     this.#rows = rows;
@@ -30,7 +32,9 @@ export class MailDecoder {
     if (key.startsWith(MAIL_PREFIX)) {
       this.#mails.set(key.slice(MAIL_PREFIX.length), this.#decode(entry));
     } else if (key.startsWith(DEAD_LETTER_PREFIX)) {
-      this.#deaths.set(key.slice(DEAD_LETTER_PREFIX.length), this.#rows.check(deadLetterRowSchema, entry));
+      const { revision } = entry;
+      const row = this.#rows.check(deadLetterRowSchema, entry);
+      this.#deaths.set(key.slice(DEAD_LETTER_PREFIX.length), { ...row, revision });
     } else {
       return false;
     }
@@ -38,17 +42,19 @@ export class MailDecoder {
   }
 
   mail(): DecodedMail {
-    const letters = [...this.#deaths].map(([name, death]) => {
+    const letters = [...this.#deaths].map(([name, { revision, ...death }]) => {
       const mail = this.#mails.get(name);
       if (mail === undefined)
         throw this.#rows.damaged(`${DEAD_LETTER_PREFIX}${name}`, 'belongs to no message');
-      return { mail, ...death };
+      return { letter: { mail, ...death }, revision };
     });
+    // Those that died together did so in the order of posting.
+    letters.sort(
+      (one, other) => one.revision - other.revision || one.letter.mail.sequence - other.letter.mail.sequence,
+    );
     return {
       mails: [...this.#mails.values()].sort((one, other) => one.sequence - other.sequence),
-      letters: letters.sort(
-        (one, other) => one.diedAtMs - other.diedAtMs || one.mail.sequence - other.mail.sequence,
-      ),
+      letters: letters.map(({ letter }) => letter),
     };
   }
 
