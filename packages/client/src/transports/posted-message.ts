@@ -5,6 +5,7 @@ import type { HandlingResult, MessageTaker } from '../messaging/message-taker.js
 import { newMessageId } from '../messaging/message-id.js';
 import { readEnvelope } from '../messaging/read-envelope.js';
 import { toMembraneError } from '../to-membrane-error.js';
+import { toReplyJson } from './reply-json.js';
 import { answerJson, answerProblem } from './http-answers.js';
 
 /** Takes the message of a `POST {endpoint}/message`, and answers when its handler is done. Never rejects. */
@@ -20,11 +21,9 @@ export async function takePostedMessage(
     const id = envelope.id ?? newMessageId();
     const result = await take(taker, { ...envelope, id }, bytes.length);
     if (result.outcome === 'failed') throw result.error;
-    answerJson(response, 200, {
-      success: true,
-      message_id: id,
-      ...result,
-    } satisfies MessageAnswer);
+    if (result.outcome === 'processed' && result.reply !== undefined)
+      toReplyJson(result.reply, maxMessageBytes);
+    answerJson(response, 200, { success: true, message_id: id, ...result } satisfies MessageAnswer);
   } catch (error) {
     answerProblem(request, response, toMembraneError(error));
   }

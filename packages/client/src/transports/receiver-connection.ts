@@ -6,6 +6,7 @@ import type { KnownEnvelope } from '../messaging/message.js';
 import { newMessageId } from '../messaging/message-id.js';
 import { readEnvelope } from '../messaging/read-envelope.js';
 import { toMembraneError } from '../to-membrane-error.js';
+import { toReplyJson } from './reply-json.js';
 import { FrameWriter } from './frame-writer.js';
 import { FRAME_OVERHEAD_BYTES, type ReceiverLimits } from './stream-limits.js';
 
@@ -45,7 +46,7 @@ export class ReceiverConnection {
     this.#webSocket = webSocket;
     this.#taker = taker;
     this.#limits = limits;
-    this.#writer = new FrameWriter(webSocket, socket);
+    this.#writer = new FrameWriter(webSocket, socket, 'none');
     this.#isWindowOpen = taker.window > 0;
     this.#stopWatchingWindow = taker.onWindowChange(() => this.#tellWindow());
     webSocket.on('message', (data, isBinary) => this.#read(data as Buffer, isBinary));
@@ -80,6 +81,7 @@ export class ReceiverConnection {
     const gone = new Promise<void>((resolve) => this.#webSocket.once('close', () => resolve()));
     if (this.#isGone) return;
     const timer = setTimeout(() => this.#webSocket.terminate(), closeGraceMs).unref();
+    this.#writer.flush();
     this.#webSocket.close(GOING_AWAY, 'the receiver goes');
     await gone;
     clearTimeout(timer);
@@ -161,10 +163,18 @@ export class ReceiverConnection {
     if (entry.isDone) return;
     this.#end(entry);
     const { id } = entry;
-    if (result.outcome === 'failed') this.#refuse(id, result.error);
-    else if (result.outcome === 'processed' && result.reply !== undefined) {
-      this.#write({ a: id, o: 'processed', r: result.reply });
-    } else this.#writeText(`{"a":"${id}","o":"${result.outcome}"}`);
+    if (result.outcome === 'failed') {
+      this.#refuse(id, result.error);
+    } else if (result.outcome === 'processed' && result.reply !== undefined) {
+      try {
+        const reply = toReplyJson(result.reply, this.#limits.maxMessageBytes);
+        this.#writeText(`{"a":"${id}","o":"processed","r":${reply}}`);
+      } catch (error) {
+        this.#refuse(id, error as MembraneError);
+      }
+    } else {
+      this.#writeText(`{"a":"${id}","o":"${result.outcome}"}`);
+    }
   }
 
   #end(entry: UnderWay): void {
@@ -210,6 +220,7 @@ export class ReceiverConnection {
   }
 
   #hangUp(code: number, reason: string): void {
+    this.#writer.flush();
     this.#webSocket.close(code, reason.slice(0, MAX_REASON_CHARACTERS).replace(/[^ -~]/g, '?'));
   }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { link, lstat, mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { link, lstat, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,6 +16,9 @@ const MAX_DIRECTORY_BYTES = MAX_SOCKET_PATH_BYTES - '/~.sock'.length - HASH_CHAR
 const WRITABLE_BY_OTHERS = 0o022;
 /** Rounds of a claim, for a path that others make and remove meanwhile. */
 const MAX_ROUNDS = 20;
+/** Names of those who have not got their path yet. One who died then leaves its own, that is old when it is removed. */
+const OWN_NAME = /^\.t[0-9a-f]{16}$/;
+const OLD_MS = 60_000;
 
 /** One user's sockets: in the runtime directory of the session where there is one. */
 export function defaultSocketDirectory(): string {
@@ -79,7 +82,7 @@ export interface SocketClaim {
  * be made.
  */
 export async function claimSocketPath(path: string, server: Server): Promise<SocketClaim> {
-  const own = join(dirname(path), `.${randomBytes(8).toString('hex')}`);
+  const own = join(dirname(path), `.t${randomBytes(8).toString('hex')}`);
   try {
     server.listen(own);
     await once(server, 'listening');
@@ -98,6 +101,7 @@ export async function claimSocketPath(path: string, server: Server): Promise<Soc
   } finally {
     await rm(own, { force: true });
   }
+  await sweep(dirname(path));
   const identity = await identify(path);
   return {
     release: async () => {
@@ -122,7 +126,7 @@ async function follow(path: string, dead: string, own: string): Promise<boolean>
   let right: string | undefined;
   try {
     for (let last = dead; right === undefined;) {
-      const name = join(dirname(path), `.${hash(`${path} ${last}`)}`);
+      const name = join(dirname(path), `.f${hash(`${path} ${last}`)}`);
       if (await tryLink(own, name)) right = name;
       else {
         const identity = await findDead(name, path);
@@ -148,6 +152,8 @@ async function follow(path: string, dead: string, own: string): Promise<boolean>
 async function findDead(path: string, wanted: string): Promise<string | undefined> {
   const identity = await identify(path);
   if (identity === undefined) return undefined;
+  // A file refuses connections too.
+  if ((await lstat(path).catch(() => undefined))?.isSocket() === false) throw noSocket(path);
   switch (await probe(path)) {
     case 'absent':
       return undefined;
@@ -167,21 +173,21 @@ async function probe(path: string): Promise<'alive' | 'dead' | 'absent'> {
     await once(socket, 'connect');
     return 'alive';
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
+    const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ECONNREFUSED') return 'dead';
     if (code === 'ENOENT') return 'absent';
     // Its queue of connections is full.
     if (code === 'EAGAIN') return 'alive';
-    throw new MembraneError(
-      'conflict',
-      `there is something at ${path} that is no socket of this user: ${message}`,
-      {
-        cause,
-      },
-    );
+    throw noSocket(path, cause);
   } finally {
     socket.destroy();
   }
+}
+
+function noSocket(path: string, cause?: unknown): MembraneError {
+  return new MembraneError('conflict', `there is something at ${path} that is no socket of this user`, {
+    cause,
+  });
 }
 
 async function tryLink(existing: string, name: string): Promise<boolean> {
@@ -197,6 +203,17 @@ async function tryLink(existing: string, name: string): Promise<boolean> {
         cause,
       },
     );
+  }
+}
+
+/** Removes what those left who died between listening and having their path. */
+async function sweep(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!OWN_NAME.test(name)) continue;
+    const path = join(directory, name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found === undefined || Date.now() - found.mtimeMs < OLD_MS) continue;
+    if ((await probe(path)) === 'dead') await rm(path, { force: true });
   }
 }
 
