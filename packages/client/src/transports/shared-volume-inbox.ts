@@ -8,7 +8,7 @@ import { DirectoryWatch } from './directory-watch.js';
 import { Maildir } from './maildir.js';
 import { OlderMessages } from './older-messages.js';
 import { VolumeHandOver } from './volume-hand-over.js';
-import { VolumeReader, type Due } from './volume-reader.js';
+import { MAX_KNOWN_FILES, VolumeReader, type Due } from './volume-reader.js';
 
 export interface SharedVolumeInboxOptions {
   /** The inbox of one receiver; several processes may read it. */
@@ -20,6 +20,8 @@ export interface SharedVolumeInboxOptions {
   /** False relies on looking alone. */
   readonly watch?: boolean | undefined;
   readonly maxMessageBytes?: number | undefined;
+  /** Names of waiting files that are remembered at a time. */
+  readonly maxKnownFiles?: number | undefined;
   /** See {@link CLAIM_LEASE_MS}. */
   readonly claimLeaseMs?: number | undefined;
   /** The directory cannot be used, told once until it can: messages wait there meanwhile, and it goes on trying. */
@@ -89,6 +91,7 @@ export class SharedVolumeInbox {
       lease: this.#lease,
       handOver: this.#handOver,
       hasRoom: () => this.#isStarted && taker.window > 0,
+      maxKnownFiles: options.maxKnownFiles ?? MAX_KNOWN_FILES,
     });
     this.#watch = new DirectoryWatch(maildir, {
       onWaiting: (name) => {

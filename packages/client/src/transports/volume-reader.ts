@@ -6,7 +6,7 @@ import { REPLIES, type Offer, type VolumeHandOver } from './volume-hand-over.js'
 import { WaitingFiles, type RefusalKey } from './waiting-files.js';
 
 /** Names of waiting files that are known at a time. */
-const MAX_KNOWN_FILES = 10_000;
+export const MAX_KNOWN_FILES = 10_000;
 /** Lines of refused messages that are asked for again at a time. */
 const MAX_LINES_AT_ONCE = 100;
 /** How long other work waits for one run over the files. */
@@ -28,6 +28,7 @@ export interface VolumeReaderParts {
   readonly handOver: VolumeHandOver;
   /** Whether anything more can be taken now. */
   readonly hasRoom: () => boolean;
+  readonly maxKnownFiles: number;
 }
 
 interface Round {
@@ -38,10 +39,11 @@ interface Round {
 /** Finds what waits, and offers it in order. */
 export class VolumeReader {
   readonly #parts: VolumeReaderParts;
-  readonly #files = new WaitingFiles(MAX_KNOWN_FILES);
+  readonly #files: WaitingFiles;
 
   constructor(parts: VolumeReaderParts) {
     this.#parts = parts;
+    this.#files = new WaitingFiles(parts.maxKnownFiles);
   }
 
   hint(name: string): void {
@@ -68,9 +70,12 @@ export class VolumeReader {
   }
 
   async #list(): Promise<void> {
-    const { maildir } = this.#parts;
-    const found = await maildir.list(MAX_KNOWN_FILES, (name) => !this.#files.isRefused(name));
-    this.#files.list(found.names, found.isPartial);
+    const { maildir, maxKnownFiles } = this.#parts;
+    this.#files.beginList();
+    const found = await maildir.list(maxKnownFiles, (name) => !this.#files.isRefused(name));
+    // The hints that were on their way: without them a later message could be read before an earlier one.
+    await nextTurn();
+    this.#files.endList(found.names, found.isPartial);
   }
 
   async #offerFresh(round: Round): Promise<void> {

@@ -14,6 +14,8 @@ export class WaitingFiles {
   /** Of those in `#fresh` that were taken out. */
   #position = 0;
   #isPartial = false;
+  /** Those that were hinted at while the directory is listed: the list may have been past them. */
+  #meanwhile: string[] | undefined;
   readonly #lines = new Map<RefusalKey, string[]>();
   readonly #refused = new Set<string>();
   /** Those that were just claimed: the directory tells of each that leaves it, too. */
@@ -31,7 +33,9 @@ export class WaitingFiles {
   /** The directory changed at this name: it may have come, or gone. */
   hint(name: string): void {
     // Older ones may be there that are not known.
-    if (this.#leaving.delete(name) || this.#refused.has(name) || this.#isPartial) return;
+    if (this.#leaving.delete(name) || this.#refused.has(name)) return;
+    if (this.#meanwhile !== undefined && this.#meanwhile.length < this.#maxFresh) this.#meanwhile.push(name);
+    if (this.#isPartial) return;
     if (this.#fresh.length - this.#position >= this.#maxFresh) {
       this.#isPartial = true;
       return;
@@ -43,9 +47,16 @@ export class WaitingFiles {
     this.#position = 0;
   }
 
+  beginList(): void {
+    this.#meanwhile = [];
+  }
+
   /** What waits, in order, without those that were refused. */
-  list(names: string[], isPartial: boolean): void {
-    this.#fresh = names;
+  endList(names: string[], isPartial: boolean): void {
+    const last = isPartial ? names.at(-1) : undefined;
+    const meanwhile = (this.#meanwhile ?? []).filter((name) => last === undefined || name < last);
+    this.#meanwhile = undefined;
+    this.#fresh = meanwhile.length === 0 ? names : [...new Set([...names, ...meanwhile])].sort();
     this.#position = 0;
     this.#isPartial = isPartial;
     this.#leaving.clear();

@@ -23,11 +23,12 @@ export interface Volume {
 
 /** Shared volumes, with inboxes and transports that are stopped when the test is over. */
 export function useVolumes() {
-  const makeDirectory = useTemporaryDirectories();
   const opened: (() => Promise<void>)[] = [];
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((close) => close()));
   });
+  // After that, since what is open writes there.
+  const makeDirectory = useTemporaryDirectories();
 
   const makeVolume = async ({ isMaildir = true } = {}): Promise<Volume> => {
     const root = await makeDirectory();
