@@ -1,0 +1,339 @@
+import { isMembraneError, MembraneError, type JsonValue } from '@membrane/protocol';
+import { LRUCache } from 'lru-cache';
+import type { Clock, Timer } from '../clock.js';
+import type { Handlers, Job, MessageHandler } from './handlers.js';
+import type { HandlingResult, MessageTaker, TakeOptions } from './message-taker.js';
+import { toMessage, type KnownEnvelope } from './message.js';
+import type { OrderedStream } from './ordered-stream.js';
+import { retryDelayMs } from './retry-delay.js';
+import type { SequenceWindow } from './sequence-window.js';
+import { SessionBook } from './session-book.js';
+
+/** Ids that are remembered of messages without a session. */
+const MAX_FOREIGN_IDS = 10_000;
+/** Replies that are remembered, for those who ask once more. */
+const MAX_REPLIES = 1_000;
+/** When a sender may try a full inbox again. */
+const FULL_RETRY_MS = 100;
+
+export interface InboxLimits {
+  readonly maxInboxMessages: number;
+  readonly maxInboxBytes: number;
+  /** Tries of a message that its source keeps. */
+  readonly handlerTries: number;
+}
+
+export interface InboxParts {
+  readonly handlers: Handlers;
+  readonly limits: InboxLimits;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+interface Entry {
+  readonly envelope: KnownEnvelope;
+  readonly sizeBytes: number;
+  readonly isKept: boolean;
+  readonly sequence: number;
+  readonly expiresAtMs: number;
+  /** Whoever brought it wants to know what became of it. */
+  readonly callbacks: ((result: HandlingResult) => void)[];
+  readonly stream: OrderedStream<Entry> | undefined;
+  readonly window: SequenceWindow | undefined;
+  failures: number;
+  isRunning: boolean;
+  retry: Timer | undefined;
+}
+
+/**
+ * The messages of a client that have arrived and are not handled yet: a bounded number, each handled once, those of a
+ * stream in their order. What was handled is remembered by its number, so that a repeat is answered and not handled.
+ */
+export class Inbox implements MessageTaker {
+  readonly #parts: InboxParts;
+  readonly #sessions: SessionBook<Entry>;
+  readonly #foreign = new LRUCache<string, true>({ max: MAX_FOREIGN_IDS });
+  readonly #replies = new LRUCache<string, { reply: JsonValue }>({ max: MAX_REPLIES });
+  /** By message id. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #listeners = new Set<() => void>();
+  #bytes = 0;
+  #isClosed = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+    this.#sessions = new SessionBook({ clock: parts.clock, begin: (entry) => this.#dispatch(entry) });
+    parts.handlers.onChange(() => this.#tellWindow());
+  }
+
+  get window(): number {
+    const { handlers, limits } = this.#parts;
+    if (this.#isClosed || handlers.isEmpty || this.#bytes >= limits.maxInboxBytes) return 0;
+    return Math.max(0, limits.maxInboxMessages - this.#entries.size);
+  }
+
+  onWindowChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  take(
+    envelope: KnownEnvelope,
+    { sizeBytes, isKept }: TakeOptions,
+    onDone: (result: HandlingResult) => void,
+  ): MembraneError | undefined {
+    if (this.#isClosed) return new MembraneError('client_closed', 'the receiver is closing');
+    const known = this.#entries.get(envelope.id);
+    if (known !== undefined) {
+      known.callbacks.push(onDone);
+      return undefined;
+    }
+    const { session, stream: streamName, sequence, floor } = envelope;
+    let stream: OrderedStream<Entry> | undefined;
+    let window: SequenceWindow | undefined;
+    if (session != null && sequence != null) {
+      if (streamName != null) stream = this.#sessions.stream(session, streamName, floor ?? sequence);
+      else window = this.#sessions.window(session);
+    }
+    const isDone = this.#isDone(envelope, stream, window);
+    if (isDone === true) {
+      onDone(this.#repeat(envelope.id));
+      return undefined;
+    }
+    if (isDone !== false) return isDone;
+    const refusal = this.#findRefusal(envelope, sizeBytes);
+    if (refusal !== undefined) return refusal;
+    const entry: Entry = {
+      envelope,
+      sizeBytes,
+      isKept,
+      sequence: sequence ?? 0,
+      expiresAtMs:
+        envelope.ttl_ms == null
+          ? Number.POSITIVE_INFINITY
+          : this.#parts.clock.monotonicMs() + envelope.ttl_ms,
+      callbacks: [onDone],
+      stream,
+      window,
+      failures: 0,
+      isRunning: false,
+      retry: undefined,
+    };
+    this.#entries.set(envelope.id, entry);
+    this.#bytes += sizeBytes;
+    if (window !== undefined) window.inProgress += 1;
+    if (this.window === 0) this.#tellWindow();
+    if (stream === undefined) this.#dispatch(entry);
+    else {
+      if (floor != null) stream.raiseFloor(floor);
+      stream.hold(entry);
+    }
+    return undefined;
+  }
+
+  skip(session: string, stream: string, sequence: number): void {
+    // Those before it may still come: only that one will not.
+    this.#sessions.known(session, stream)?.skip(sequence);
+  }
+
+  /** Takes nothing more, gives back what has not begun, and waits for handlers that run, so long at most. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    this.#tellWindow();
+    for (const entry of [...this.#entries.values()]) {
+      if (!entry.isRunning) this.#settle(entry, closing());
+    }
+    if (this.#entries.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#onEmpty = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** True, false, or why nobody can tell, or that it comes too late. */
+  #isDone(
+    { id, sequence, attempt, stream: name }: KnownEnvelope,
+    stream: OrderedStream<Entry> | undefined,
+    window: SequenceWindow | undefined,
+  ): boolean | MembraneError {
+    if (stream !== undefined) {
+      const state = stream.stateOf(sequence ?? 0);
+      if (state === 'new' || state === 'done') return state === 'done';
+      const why =
+        state === 'late' ? 'those behind it were handled already' : 'another message has its number';
+      return new MembraneError(
+        'out_of_order',
+        `message ${String(sequence)} of stream "${String(name)}": ${why}`,
+      );
+    }
+    if (window === undefined) return this.#foreign.has(id);
+    const state = window.stateOf(sequence ?? 0);
+    if (state !== 'below') return state === 'done';
+    if (this.#foreign.has(id)) return true;
+    if ((attempt ?? 1) <= 1) return false;
+    return new MembraneError('out_of_order', 'it is so old that nobody knows whether it was handled');
+  }
+
+  #repeat(id: string): HandlingResult {
+    const reply = this.#replies.get(id);
+    return reply === undefined ? { outcome: 'processed' } : { outcome: 'processed', ...reply };
+  }
+
+  #findRefusal(envelope: KnownEnvelope, sizeBytes: number): MembraneError | undefined {
+    const { handlers, limits } = this.#parts;
+    if (envelope.ttl_ms != null && envelope.ttl_ms <= 0) return expired();
+    if (!handlers.wants(envelope)) return noHandler(envelope);
+    const isFull =
+      this.#entries.size >= limits.maxInboxMessages ||
+      (this.#entries.size > 0 && this.#bytes + sizeBytes > limits.maxInboxBytes);
+    if (!isFull) return undefined;
+    return new MembraneError('inbox_full', `${this.#entries.size} messages wait to be handled`, {
+      details: { retryAfterMs: FULL_RETRY_MS },
+    });
+  }
+
+  #dispatch(entry: Entry): void {
+    const subscription = this.#parts.handlers.find(entry.envelope);
+    if (subscription === undefined) {
+      this.#settle(entry, { outcome: 'failed', error: noHandler(entry.envelope) });
+      return;
+    }
+    const job: Job = {
+      envelope: entry.envelope,
+      run: (handler, onOver) => this.#run(entry, handler, onOver),
+      orphan: () => this.#dispatch(entry),
+    };
+    subscription.schedule(job);
+  }
+
+  #run(entry: Entry, handler: MessageHandler, onOver: () => void): void {
+    // It was given back while it waited.
+    if (this.#entries.get(entry.envelope.id) !== entry) {
+      onOver();
+      return;
+    }
+    if (entry.expiresAtMs <= this.#parts.clock.monotonicMs()) {
+      this.#settle(entry, { outcome: 'failed', error: expired() });
+      onOver();
+      return;
+    }
+    entry.isRunning = true;
+    const end = (work: () => void): void => {
+      entry.isRunning = false;
+      work();
+      onOver();
+    };
+    try {
+      const returned = handler(toMessage(entry.envelope));
+      if (isThenable(returned)) {
+        returned.then(
+          (value: unknown) => end(() => this.#succeed(entry, value)),
+          (error: unknown) => end(() => this.#fail(entry, error)),
+        );
+      } else end(() => this.#succeed(entry, returned));
+    } catch (error) {
+      end(() => this.#fail(entry, error));
+    }
+  }
+
+  #succeed(entry: Entry, value: unknown): void {
+    if (value === undefined) {
+      this.#settle(entry, { outcome: 'processed' });
+      return;
+    }
+    const fault = findReplyFault(value);
+    if (fault !== undefined) this.#fail(entry, new Error(`the handler returned ${fault}, which is no JSON`));
+    else this.#settle(entry, { outcome: 'processed', reply: value as JsonValue });
+  }
+
+  #fail(entry: Entry, cause: unknown): void {
+    const { limits, clock, random } = this.#parts;
+    if (isMembraneError(cause) && (cause.code === 'no_handler' || cause.code === 'client_closed')) {
+      this.#settle(entry, { outcome: 'failed', error: cause });
+      return;
+    }
+    entry.failures += 1;
+    if (entry.isKept && entry.failures < limits.handlerTries && !this.#isClosed) {
+      const waitMs = retryDelayMs(entry.failures, undefined, random);
+      entry.retry = clock.setTimer(() => this.#dispatch(entry), waitMs);
+      return;
+    }
+    // Of what it threw the sender learns the words alone.
+    const message = cause instanceof Error ? cause.message : String(cause);
+    this.#settle(entry, { outcome: 'failed', error: new MembraneError('handler_failed', message) });
+  }
+
+  #settle(entry: Entry, result: HandlingResult): void {
+    const { id } = entry.envelope;
+    if (this.#entries.get(id) !== entry) return;
+    const wasOpen = this.window > 0;
+    entry.retry?.cancel();
+    this.#entries.delete(id);
+    this.#bytes -= entry.sizeBytes;
+    if (entry.window !== undefined) entry.window.inProgress -= 1;
+    if (result.outcome === 'processed') this.#remember(entry, result.reply);
+    for (const callback of entry.callbacks) callback(result);
+    entry.stream?.finish(entry, outcomeFor(entry, result));
+    if (!wasOpen && this.window > 0) this.#tellWindow();
+    if (this.#entries.size === 0) this.#onEmpty?.();
+  }
+
+  #remember({ envelope, window, stream, sequence }: Entry, reply: JsonValue | undefined): void {
+    if (reply !== undefined) this.#replies.set(envelope.id, { reply });
+    if (stream !== undefined) return;
+    if (window?.markDone(sequence) !== true) this.#foreign.set(envelope.id, true);
+  }
+
+  #tellWindow(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** Whether the place of a message in its stream is passed. */
+function outcomeFor(entry: Entry, result: HandlingResult): 'handled' | 'given-up' | 'may-come-again' {
+  if (result.outcome !== 'failed') return 'handled';
+  const { code } = result.error;
+  // These come again: their source was told that nobody is there now.
+  if (code === 'no_handler' || code === 'client_closed') return 'may-come-again';
+  if (code === 'expired') return 'given-up';
+  return entry.isKept ? 'given-up' : 'may-come-again';
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+/** What JSON cannot carry, in words. */
+function findReplyFault(value: unknown): string | undefined {
+  if (typeof value !== 'object') {
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+      ? undefined
+      : `a ${typeof value}`;
+  }
+  try {
+    return (JSON.stringify(value) as string | undefined) === undefined
+      ? 'an object without a form in JSON'
+      : undefined;
+  } catch (error) {
+    return error instanceof Error ? `an object (${error.message.split('\n')[0] ?? ''})` : 'an object';
+  }
+}
+
+function expired(): MembraneError {
+  return new MembraneError('expired', 'its time was over before it was handled');
+}
+
+function noHandler({ type }: KnownEnvelope): MembraneError {
+  const what = type == null ? 'messages without a type' : `messages of type "${type}"`;
+  return new MembraneError('no_handler', `nobody handles ${what} here now`);
+}
+
+function closing(): HandlingResult {
+  return { outcome: 'failed', error: new MembraneError('client_closed', 'the receiver is closing') };
+}
