@@ -12,7 +12,8 @@ async function start(): Promise<void> {
   try {
     // Loaded beside the program, which need not wait for it.
     const { createNamespaceClient } = await import('./namespace-client.js');
-    const client = createNamespaceClient();
+    // A client of the program handles messages, if anybody does: they wait for it on the shared volume.
+    const client = createNamespaceClient(undefined, { receive: false });
     warnOf(client);
     if (!client.autoRegister()) await client.close();
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { CamelCased, MembraneError, RegistrationAnswer } from '@membrane/protocol';
+import type { CamelCased, Envelope, MembraneError, RegistrationAnswer } from '@membrane/protocol';
 
 /** A registration as the registry acknowledged it. Times in milliseconds. */
 export type Lease = Readonly<Omit<CamelCased<RegistrationAnswer>, 'success' | 'leaseToken'>>;
@@ -24,6 +24,10 @@ export interface ClientEvents {
   registryUnreachable: [error: MembraneError];
   /** After `registryUnreachable`: one answers again. */
   registryReachable: [];
+  /** Messages cannot be received by some way, or any more, and why. */
+  receiverFailed: [error: MembraneError];
+  /** A message of this client was given up: what it was, as it stands on the wire, and why. */
+  deadLetter: [letter: { envelope: Envelope; error: MembraneError }];
 }
 
 /** Tells listeners of an event; whatever they throw does not come back. */

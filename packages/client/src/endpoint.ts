@@ -1,44 +1,86 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { DEFAULT_NAMESPACE, MembraneError, type CommunicationMode } from '@membrane/protocol';
+import {
+  DEFAULT_INSTANCE_ID,
+  DEFAULT_NAMESPACE,
+  MembraneError,
+  type CommunicationMode,
+} from '@membrane/protocol';
 
 /** The shared volume of a container, by convention. */
 export const DEFAULT_SHARED_ROOT = '/opt/membrane/communication';
 
+/** One way to reach a membrane, as the registry has it. */
+export interface Endpoint {
+  readonly mode: CommunicationMode;
+  readonly address: string;
+  /** Undefined: of older clients, and of addresses that a program gave. */
+  readonly realm?: string | undefined;
+}
+
 export interface EndpointRequest {
-  readonly id: string;
-  readonly namespace: string;
+  /** An address that the program gives: it receives by itself. */
   readonly endpoint: string | undefined;
   readonly communicationMode: CommunicationMode;
   /** False where nobody chose the mode: then an endpoint that is a URL does. */
   readonly isModeChosen: boolean;
-  readonly sharedRoot: string | undefined;
+  /** Opens the receivers of this client; undefined where it has none. */
+  readonly open: (() => Promise<readonly Endpoint[]>) | undefined;
+  /** The directory that stands for the membrane on the shared volume. */
+  readonly inbox: () => Promise<string>;
 }
 
 export interface ResolvedEndpoint {
   readonly endpoint: string;
   readonly communicationMode: CommunicationMode;
+  readonly endpoints?: Endpoint[];
 }
 
+/** Which is the primary one, for older clients that know no other; they cannot send to a socket. */
+const PRIMARY_ORDER: readonly CommunicationMode[] = ['shared-volume', 'network', 'ipc'];
+
 /**
- * How a membrane can be reached: as it says itself, or by an inbox on the shared volume, which is made.
+ * How a membrane can be reached: as the program says, or by what its client opens, the asked mode as the primary one.
  * @throws MembraneError `invalid_request` where the mode needs an address and has none, or the inbox cannot be made.
  */
 export async function resolveEndpoint(request: EndpointRequest): Promise<ResolvedEndpoint> {
-  const { endpoint, communicationMode } = request;
+  const { endpoint, communicationMode, isModeChosen } = request;
   if (endpoint !== undefined) {
     const isUrl = /^https?:\/\//i.test(endpoint);
-    return { endpoint, communicationMode: !request.isModeChosen && isUrl ? 'network' : communicationMode };
+    return { endpoint, communicationMode: !isModeChosen && isUrl ? 'network' : communicationMode };
   }
-  if (communicationMode !== 'shared-volume') {
-    const example = communicationMode === 'network' ? 'http://10.0.0.7:8080' : '/run/oven.sock';
-    throw new MembraneError(
-      'invalid_request',
-      `endpoint must be given with the mode "${communicationMode}", as "${example}"`,
-    );
+  const endpoints = (await request.open?.()) ?? [];
+  const order = isModeChosen ? [communicationMode] : PRIMARY_ORDER;
+  for (const mode of order) {
+    const primary = endpoints.find((candidate) => candidate.mode === mode);
+    if (primary === undefined) continue;
+    return { endpoint: primary.address, communicationMode: mode, endpoints: [...endpoints] };
   }
-  const inbox = resolve(await findSharedRoot(request), 'inbox', request.id);
+  if (communicationMode === 'shared-volume') return { endpoint: await request.inbox(), communicationMode };
+  const example = communicationMode === 'network' ? 'http://10.0.0.7:8080' : '/run/oven.sock';
+  throw new MembraneError(
+    'invalid_request',
+    `endpoint must be given with the mode "${communicationMode}" where this client does not receive by it, as "${example}"`,
+  );
+}
+
+/** Whose inbox it is. */
+export interface InboxOwner {
+  readonly id: string;
+  readonly namespace: string;
+  readonly instanceId: string;
+  readonly sharedRoot: string | undefined;
+}
+
+/**
+ * The inbox of a membrane on the shared volume, which is made. Other instances than the default one have their own.
+ * @throws MembraneError `invalid_request` where it cannot be made.
+ */
+export async function makeInbox(owner: InboxOwner): Promise<string> {
+  const { id, instanceId } = owner;
+  const name = instanceId === DEFAULT_INSTANCE_ID ? id : `${id}@${instanceId}`;
+  const inbox = resolve(await findSharedRoot(owner), namespacePart(owner), 'inbox', name);
   try {
     await mkdir(inbox, { recursive: true });
   } catch (cause) {
@@ -48,13 +90,17 @@ export async function resolveEndpoint(request: EndpointRequest): Promise<Resolve
       { cause },
     );
   }
-  return { endpoint: inbox, communicationMode };
+  return inbox;
+}
+
+/** The directory that stands for the shared volume: the one that was named, the one of a container, or the user's. */
+export async function findSharedRoot({ sharedRoot }: Pick<InboxOwner, 'sharedRoot'>): Promise<string> {
+  return resolve(sharedRoot ?? ((await canWrite(DEFAULT_SHARED_ROOT)) ? DEFAULT_SHARED_ROOT : userRoot()));
 }
 
 /** Names are unique within a namespace, so every namespace but the default one has a part of its own. */
-async function findSharedRoot({ sharedRoot, namespace }: EndpointRequest): Promise<string> {
-  const root = sharedRoot ?? ((await canWrite(DEFAULT_SHARED_ROOT)) ? DEFAULT_SHARED_ROOT : userRoot());
-  return namespace === DEFAULT_NAMESPACE ? root : join(root, 'namespaces', namespace);
+function namespacePart({ namespace }: InboxOwner): string {
+  return namespace === DEFAULT_NAMESPACE ? '' : join('namespaces', namespace);
 }
 
 /** https://specifications.freedesktop.org/basedir-spec/latest/ */

@@ -1,5 +1,16 @@
-export { isMembraneError, MembraneError, type ErrorCode } from '@membrane/protocol';
+export {
+  isMembraneError,
+  MembraneError,
+  type DeliveryAttempt,
+  type DeliveryOutcome,
+  type ErrorCode,
+  type JsonValue,
+} from '@membrane/protocol';
 export type { ClientEvents, Lease, LossReason } from './client-events.js';
+export type { DeadLetterInfo } from './messaging/dead-letters.js';
+export type { BroadcastReport, Delivery, MemberReport, SendOptions } from './messaging/delivery.js';
+export type { MessageHandler, MessagesOptions, OnMessageOptions } from './messaging/handlers.js';
+export type { Message } from './messaging/message.js';
 export {
   createNamespaceClient,
   type ClientStatus,
@@ -12,6 +23,8 @@ export {
   SETTING_PLACES,
   type CacheOptions,
   type ClientOptions,
+  type MessagingLimits,
+  type MessagingOptions,
   type NamespaceClientOptions,
   type Setting,
   type SettingName,

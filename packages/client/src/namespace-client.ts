@@ -1,8 +1,24 @@
 import { EventEmitter } from 'node:events';
-import { isMembraneError, MembraneError, type CamelCased, type RegistryStatus } from '@membrane/protocol';
+import {
+  isMembraneError,
+  MembraneError,
+  type CamelCased,
+  type JsonValue,
+  type RegistryStatus,
+} from '@membrane/protocol';
 import type { ClientEvents, Lease, Tell } from './client-events.js';
 import { systemClock } from './clock.js';
 import { processLeaseToken } from './lease-token.js';
+import type { DeadLetterInfo } from './messaging/dead-letters.js';
+import type { BroadcastReport, Delivery, SendOptions } from './messaging/delivery.js';
+import {
+  Handlers,
+  type MessageHandler,
+  type MessagesOptions,
+  type OnMessageOptions,
+} from './messaging/handlers.js';
+import type { Message } from './messaging/message.js';
+import type { Messaging } from './messaging/messaging.js';
 import {
   parseClientOptions,
   type ClientOptions,
@@ -78,6 +94,9 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   readonly #api: RegistryApi;
   readonly #own: OwnRegistration;
   readonly #resolver: Resolver | undefined;
+  readonly #handlers: Handlers;
+  /** Loaded when it is needed: who only registers pays nothing for it. */
+  #messaging: Promise<Messaging> | undefined;
   /** Takes back what `autoRegister()` set up. */
   #forgetAuto: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -91,7 +110,14 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#shared = acquireRegistry({ urls, leaseToken });
     this.#api = new RegistryApi(this.#shared.connection, { namespace, timeoutMs });
     const { keeper } = this.#shared;
-    this.#own = new OwnRegistration({ options, api: this.#api, keeper, tell: this.#tell });
+    this.#own = new OwnRegistration({
+      options,
+      api: this.#api,
+      keeper,
+      tell: this.#tellOfRegistration,
+      openReceivers: async (instanceId) => (await this.#loadMessaging()).open(instanceId),
+    });
+    this.#handlers = new Handlers({ concurrency: options.messaging.concurrency });
     if (cache !== false) {
       this.#resolver = new Resolver({ ask: (id) => this.#api.discover(id), cache, clock: systemClock });
     }
@@ -197,6 +223,88 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     return this.#api.iterateMembranes(filter, call);
   }
 
+  /**
+   * Sends a message to a membrane, by whichever way the two share: a local socket, the network, a shared volume, a
+   * relay; where none leads there, the registry keeps it until the receiver collects it. Without `waitFor` it resolves
+   * with the strongest outcome that the way taken gives. The payload must not be changed until then.
+   * @param target `oven`, `@out` (the parent), `@in:oven` (a child), `@any:oven` (one of several instances)
+   * @throws MembraneError, with what was tried in `details.attempts`: `not_found` where there is no such membrane;
+   * `handler_failed`; `not_delivered` where time is up; `payload_too_large`; `invalid_request`.
+   */
+  async sendMessage(target: string, payload: JsonValue, options: SendOptions = {}): Promise<Delivery> {
+    this.#assertOpen();
+    return (await (await this.#loadMessaging()).sender()).send(target, payload, options);
+  }
+
+  /**
+   * Sends a message, and resolves with what its handler returned; null where that was nothing.
+   * @throws MembraneError as `sendMessage`.
+   */
+  async request(target: string, payload: JsonValue, options: SendOptions = {}): Promise<JsonValue> {
+    this.#assertOpen();
+    return (await (await this.#loadMessaging()).sender()).request(target, payload, options);
+  }
+
+  /**
+   * Sends a message to everybody that a target means, and reports what became of it at each.
+   * @param target `@in*` (all children), `@siblings`, `@subtree`, `@subtree:oven`, `@all:oven` (every instance), or one
+   * @throws MembraneError `invalid_request`, `registry_unreachable`: where nobody knows who is meant.
+   */
+  async broadcast(target: string, payload: JsonValue, options: SendOptions = {}): Promise<BroadcastReport> {
+    this.#assertOpen();
+    return (await (await this.#loadMessaging()).sender()).broadcast(target, payload, options);
+  }
+
+  /** Answers a message by one of its own; what a handler returns does so by itself. */
+  async reply(message: Message, payload: JsonValue, options: SendOptions = {}): Promise<Delivery> {
+    this.#assertOpen();
+    return (await (await this.#loadMessaging()).sender()).reply(message, payload, options);
+  }
+
+  /**
+   * Handles the messages for this membrane that fit. A message counts as processed when the handler has returned; what
+   * it returns is the reply. Where it throws, the message is tried again, then a dead letter.
+   * @returns what ends it.
+   */
+  onMessage(handler: MessageHandler, options: OnMessageOptions = {}): () => void {
+    this.#assertOpen();
+    const stop = this.#handlers.onMessage(handler, options);
+    this.#collect();
+    return stop;
+  }
+
+  /** The messages for this membrane that fit, one by one: each counts as processed when the next is asked for. */
+  messages(options: MessagesOptions = {}): AsyncIterable<Message> {
+    this.#assertOpen();
+    const messages = this.#handlers.messages(options);
+    this.#collect();
+    return messages;
+  }
+
+  /** Messages for this membrane, or of it, that were given up, the oldest first. */
+  async deadLetters(options: { limit?: number } = {}): Promise<DeadLetterInfo[]> {
+    this.#assertOpen();
+    return (await this.#loadMessaging()).deadLetters.list(options);
+  }
+
+  /**
+   * Puts dead letters back to where they died, all or those named.
+   * @returns how many.
+   */
+  async requeueDeadLetters(messageIds?: readonly string[]): Promise<number> {
+    this.#assertOpen();
+    return (await this.#loadMessaging()).deadLetters.requeue({ messageIds });
+  }
+
+  /**
+   * Throws dead letters away, all or those named.
+   * @returns how many.
+   */
+  async discardDeadLetters(messageIds?: readonly string[]): Promise<number> {
+    this.#assertOpen();
+    return (await this.#loadMessaging()).deadLetters.discard({ messageIds });
+  }
+
   /** What is known of this client, its lease and its registry; a registry that is away is no error here. */
   async status(call: CallOptions = {}): Promise<ClientStatus> {
     this.#assertOpen();
@@ -248,14 +356,51 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
 
   async #close({ deregister = true, signal }: CloseOptions): Promise<void> {
     this.#forgetAuto?.();
+    // What is handled, or collected, is told before the name is given up; then nobody sends to a closed door.
+    const messaging = await this.#messaging?.catch(() => undefined);
+    await messaging?.stopCollecting();
     await this.#own.close(deregister, signal);
+    await messaging?.close(signal);
     this.#shared.release();
+  }
+
+  #collect(): void {
+    this.#loadMessaging()
+      .then((messaging) => messaging.collect())
+      .catch((error: unknown) => {
+        if (this.#closing === undefined) this.#tell('receiverFailed', toMembraneError(error));
+      });
+  }
+
+  #loadMessaging(): Promise<Messaging> {
+    this.#messaging ??= import('./messaging/messaging.js').then(({ Messaging }) => {
+      const { options } = this;
+      return new Messaging({
+        options,
+        api: this.#api,
+        resolver: this.#resolver,
+        handlers: this.#handlers,
+        own: this.#own,
+        tell: this.#tell,
+        background: new RegistryApi(this.#shared.background, {
+          namespace: options.namespace,
+          timeoutMs: options.timeoutMs,
+        }),
+        isRegisteredByOthers: () => process.env[REGISTERED_VARIABLE] === this.#name,
+      });
+    });
+    return this.#messaging;
   }
 
   /** For `await using`, where the language has it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+
+  readonly #tellOfRegistration: Tell = (name, ...args) => {
+    this.#messaging?.then((messaging) => messaging.noteRegistration(name)).catch(() => undefined);
+    this.#tell(name, ...args);
+  };
 
   readonly #tell: Tell = (name, ...args) => {
     try {

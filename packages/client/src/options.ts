@@ -41,10 +41,52 @@ export interface NamespaceClientOptions {
   cache?: CacheOptions | false | undefined;
   /** Directory that stands for the shared volume. */
   sharedRoot?: string | undefined;
+  /** Directory of the Unix sockets that the membranes of this host share; made with mode 0700. */
+  socketDirectory?: string | undefined;
+  /**
+   * The URL at which others reach this process, where that is not the address it listens on (behind NAT, in a
+   * container): `http://host.example:9000`. It then listens on that port, on every interface.
+   */
+  advertise?: string | undefined;
+  /** Name of the network: membranes that name different ones do not try to reach each other by it. */
+  networkRealm?: string | undefined;
+  /** Ways that it offers and uses. */
+  modes?: readonly CommunicationMode[] | undefined;
+  /** False: `register()` opens no receiver. For a process that another one receives for. */
+  receive?: boolean | undefined;
+  /**
+   * Directory that keeps messages until they are delivered, over restarts of this process too; none by default. One
+   * process a directory.
+   */
+  outbox?: string | undefined;
+  /** Limits and times of messaging. */
+  messaging?: MessagingOptions | undefined;
   /** False switches `autoRegister()` off. */
   autoRegister?: boolean | undefined;
   /** In place of the process's own secret: for one who keeps a lease over several processes. */
   leaseToken?: string | undefined;
+}
+
+/** Limits and times of messaging. Sizes in bytes, times in milliseconds. */
+export interface MessagingOptions {
+  /** Messages that wait to be handled, or for those before them; more are refused, and their senders back off. */
+  maxInboxMessages?: number | undefined;
+  /** The same in bytes of JSON. */
+  maxInboxBytes?: number | undefined;
+  /** Messages of one handler at once, where it says nothing else. Those of one stream come one at a time. */
+  concurrency?: number | undefined;
+  /** Tries of a message whose handler fails. */
+  handlerTries?: number | undefined;
+  /** The deadline of a message whose sender names none. */
+  sendTimeoutMs?: number | undefined;
+  /** Messages that this client sends at once; more are refused. */
+  maxPendingMessages?: number | undefined;
+  /** How often a shared directory is looked at beside its notifications. Shorter finds sooner what they miss. */
+  pollIntervalMs?: number | undefined;
+  /** False relies on looking alone: for volumes whose notifications are known to fail. */
+  watchDirectory?: boolean | undefined;
+  /** True: addresses on loopback may come from a registry that is not. */
+  allowLoopback?: boolean | undefined;
 }
 
 export interface CacheOptions {
@@ -66,6 +108,8 @@ export type SettingName =
   | 'parent'
   | 'communicationMode'
   | 'sharedRoot'
+  | 'socketDirectory'
+  | 'advertise'
   | 'enableNamespace'
   | 'autoRegister';
 
@@ -83,6 +127,8 @@ export const SETTING_PLACES: Readonly<Record<SettingName, SettingPlaces>> = Obje
   parent: { variable: 'MEMBRANE_PARENT', key: 'parentMembrane' },
   communicationMode: { variable: 'MEMBRANE_COMMUNICATION_MODE', key: 'communicationMode' },
   sharedRoot: { variable: 'MEMBRANE_SHARED_ROOT' },
+  socketDirectory: { variable: 'MEMBRANE_SOCKET_DIR' },
+  advertise: { variable: 'MEMBRANE_ADVERTISE' },
   enableNamespace: { key: 'enableNamespace' },
   autoRegister: { variable: 'MEMBRANE_AUTO_REGISTER', key: 'autoRegister' },
 });
@@ -103,6 +149,20 @@ export const DEFAULT_CLIENT_OPTIONS = Object.freeze({
   timeoutMs: 10_000,
   enableNamespace: true,
   autoRegister: true,
+  networkRealm: 'default',
+  modes: Object.freeze<CommunicationMode[]>(['ipc', 'network', 'shared-volume']),
+  receive: true,
+  messaging: Object.freeze({
+    maxInboxMessages: 1_000,
+    maxInboxBytes: 64 * 1024 * 1024,
+    concurrency: 16,
+    handlerTries: 3,
+    sendTimeoutMs: 30_000,
+    maxPendingMessages: 10_000,
+    pollIntervalMs: 1_000,
+    watchDirectory: true,
+    allowLoopback: false,
+  }),
   cache: Object.freeze({ ttlMs: 5_000, negativeTtlMs: 1_000, maxStaleMs: 600_000, maxEntries: 10_000 }),
 });
 
@@ -131,10 +191,22 @@ export interface ClientOptions {
   readonly cache: Required<{ [Key in keyof CacheOptions]: number }> | false;
   /** Undefined: chosen where it is needed. */
   readonly sharedRoot: string | undefined;
+  readonly socketDirectory: string | undefined;
+  readonly advertise: string | undefined;
+  readonly networkRealm: string;
+  readonly modes: readonly CommunicationMode[];
+  readonly receive: boolean;
+  readonly outbox: string | undefined;
+  readonly messaging: MessagingLimits;
   readonly autoRegister: boolean;
   readonly leaseToken: string | undefined;
   readonly settings: readonly Setting[];
 }
+
+/** Messaging options, complete. */
+export type MessagingLimits = Readonly<{
+  [Key in keyof MessagingOptions]-?: NonNullable<MessagingOptions[Key]>;
+}>;
 
 export interface ClientSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -188,6 +260,8 @@ export function parseClientOptions(
       checkWith(communicationModeSchema),
     ),
     sharedRoot: resolve('sharedRoot', given.sharedRoot, null, checkDirectory) ?? undefined,
+    socketDirectory: resolve('socketDirectory', given.socketDirectory, null, checkDirectory) ?? undefined,
+    advertise: resolve('advertise', given.advertise, null, checkAdvertise) ?? undefined,
   };
   const isEnabled = resolve('enableNamespace', undefined, defaults.enableNamespace, checkBoolean);
   const autoRegister = resolve('autoRegister', given.autoRegister, defaults.autoRegister, checkBoolean);
@@ -203,6 +277,15 @@ export function parseClientOptions(
       checkNumber(LIMITS.minHeartbeatIntervalMs, LIMITS.maxHeartbeatIntervalMs),
     ),
     timeoutMs: fromCode('timeoutMs', given.timeoutMs ?? defaults.timeoutMs, checkNumber(1, MAX_TIMEOUT_MS)),
+    networkRealm: fromCode(
+      'networkRealm',
+      given.networkRealm ?? defaults.networkRealm,
+      checkWith(namespaceSchema),
+    ),
+    modes: fromCode('modes', given.modes ?? defaults.modes, checkModes),
+    receive: fromCode('receive', given.receive ?? defaults.receive, checkBoolean),
+    outbox: given.outbox === undefined ? undefined : fromCode('outbox', given.outbox, checkDirectory),
+    messaging: parseMessaging(given.messaging),
     cache: parseCache(given.cache),
     leaseToken:
       given.leaseToken === undefined
@@ -307,6 +390,35 @@ function parseCache(given: CacheOptions | false | undefined): ClientOptions['cac
     range({ label: `cache.${name}`, value });
   }
   return Object.freeze(cache);
+}
+
+const MAX_COUNT = 10_000_000;
+const MAX_INBOX_BYTES = 2 ** 40;
+
+function parseMessaging(given: MessagingOptions = {}): MessagingLimits {
+  const messaging = { ...DEFAULT_CLIENT_OPTIONS.messaging, ...withoutUndefined(given) };
+  for (const [name, value] of Object.entries(messaging)) {
+    const label = `messaging.${name}`;
+    if (typeof DEFAULT_CLIENT_OPTIONS.messaging[name as keyof MessagingLimits] === 'boolean') {
+      checkBoolean({ label, value });
+    } else if (name === 'sendTimeoutMs') checkNumber(1, LIMITS.maxMessageTtlMs)({ label, value });
+    else if (name === 'pollIntervalMs') checkNumber(10, MAX_TIMEOUT_MS)({ label, value });
+    else checkNumber(1, name === 'maxInboxBytes' ? MAX_INBOX_BYTES : MAX_COUNT)({ label, value });
+  }
+  return Object.freeze(messaging);
+}
+
+function checkModes(found: Found): readonly CommunicationMode[] {
+  const modes = communicationModeSchema.array().min(1).safeParse(found.value);
+  if (modes.success) return Object.freeze([...new Set(modes.data)]);
+  throw unusable(found, 'must be a list of "ipc", "network" and "shared-volume"');
+}
+
+/** As a prefix of addresses: without a slash at its end. */
+function checkAdvertise(found: Found): string {
+  const url = typeof found.value === 'string' ? parseUrl(found.value) : undefined;
+  if (url !== undefined && new URL(url).username === '') return url;
+  throw unusable(found, 'must be a URL as "http://host.example:9000"');
 }
 
 function withoutUndefined<Given extends object>(

@@ -1,6 +1,6 @@
 import { isMembraneError, MembraneError, type CommunicationMode, type JsonObject } from '@membrane/protocol';
 import type { Lease, Tell } from './client-events.js';
-import { resolveEndpoint } from './endpoint.js';
+import { makeInbox, resolveEndpoint, type Endpoint } from './endpoint.js';
 import { waitWithSignal } from './abort.js';
 import { leaseKey, type KeptLease, type LeaseRequest } from './kept-lease.js';
 import { processLeaseToken } from './lease-token.js';
@@ -11,7 +11,7 @@ import type { LeaseKeeper } from './lease-keeper.js';
 /** What `register()` may say differently from the client's options. */
 export interface RegisterOptions {
   parent?: string | null | undefined;
-  /** Address at which others reach it. A mode of `network` or `ipc` needs one; a URL implies `network`. */
+  /** Address at which the program itself receives, in place of this client; a URL implies `network`. */
   endpoint?: string | undefined;
   communicationMode?: CommunicationMode | undefined;
   metadata?: JsonObject | undefined;
@@ -46,6 +46,8 @@ export interface OwnRegistrationParts {
   readonly api: RegistryApi;
   readonly keeper: LeaseKeeper;
   readonly tell: Tell;
+  /** Opens what this client receives by; what is open already stays. */
+  readonly openReceivers: (instanceId: string) => Promise<readonly Endpoint[]>;
 }
 
 /** The registration of one client: registered, changed and ended one after the other. */
@@ -78,6 +80,11 @@ export class OwnRegistration {
     return this.#instanceId;
   }
 
+  /** True where it offered to pass messages on. */
+  get isRelay(): boolean {
+    return this.#kept?.request.relay === true;
+  }
+
   /** As last acknowledged, with the time since its last acknowledged renewal was sent. */
   get lease(): (Lease & { readonly ageMs: number }) | undefined {
     const kept = this.#kept;
@@ -96,9 +103,9 @@ export class OwnRegistration {
     const isPatient = options.retry === true;
     try {
       const { kept, settled } = await this.#inTurn(async () => {
+        this.#assertSameInstance(options.instanceId ?? this.#parts.options.instanceId);
         const request = await this.#describe(options);
         callOff.signal.throwIfAborted();
-        this.#assertSameInstance(request);
         this.#instanceId = request.instanceId;
         this.#outcome = undefined;
         this.#mayBeRegistered = true;
@@ -186,7 +193,7 @@ export class OwnRegistration {
   }
 
   /** One client keeps one registration: it would lose sight of the other instance, and never end it. */
-  #assertSameInstance({ instanceId }: LeaseRequest): void {
+  #assertSameInstance(instanceId: string): void {
     if (instanceId === this.#instanceId || this.#kept === undefined || this.#kept.state === 'ended') return;
     throw new MembraneError(
       'invalid_request',
@@ -199,21 +206,21 @@ export class OwnRegistration {
     const isModeChosen =
       options.communicationMode !== undefined ||
       own.settings.some(({ name, source }) => name === 'communicationMode' && source !== 'default');
-    const { endpoint, communicationMode } = await resolveEndpoint({
-      id: own.id,
-      namespace: own.namespace,
+    const { id, namespace, sharedRoot } = own;
+    const instanceId = options.instanceId ?? own.instanceId;
+    const resolved = await resolveEndpoint({
       endpoint: options.endpoint,
       communicationMode: options.communicationMode ?? own.communicationMode,
       isModeChosen,
-      sharedRoot: own.sharedRoot,
+      open: own.receive ? () => this.#parts.openReceivers(instanceId) : undefined,
+      inbox: () => makeInbox({ id, namespace, instanceId, sharedRoot }),
     });
     return {
-      id: own.id,
-      namespace: own.namespace,
-      instanceId: options.instanceId ?? own.instanceId,
+      id,
+      namespace,
+      instanceId,
       parent: options.parent === undefined ? own.parent : options.parent,
-      endpoint,
-      communicationMode,
+      ...resolved,
       metadata: options.metadata ?? own.metadata,
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? own.heartbeatIntervalMs,
       ...(options.weight === undefined ? {} : { weight: options.weight }),

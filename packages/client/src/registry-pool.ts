@@ -10,6 +10,8 @@ export interface SharedRegistry {
   /** For calls that somebody waits for. */
   readonly connection: RegistryConnection;
   readonly keeper: LeaseKeeper;
+  /** For calls that let the process end. */
+  readonly background: RegistryConnection;
   /** Lets go; the last one closes the connections. */
   release(): void;
 }
@@ -37,6 +39,7 @@ export function acquireRegistry({ urls, leaseToken }: SharedRegistryRequest): Sh
   let isReleased = false;
   return {
     connection: entry.connection,
+    background: entry.background,
     keeper: entry.keeper,
     release: () => {
       if (isReleased) return;

@@ -46,10 +46,10 @@ const DEFAULT_DEAD_LETTER_LIMIT = 100;
  * after all others did their work: what is missing must not look like nothing. `place` leaves it out.
  */
 export class DeadLetters {
-  readonly #places: () => readonly DeadLetterPlace[];
+  readonly #places: () => Promise<readonly DeadLetterPlace[]>;
 
   /** @param places asked for at each call, since a client gets and loses them */
-  constructor(places: () => readonly DeadLetterPlace[]) {
+  constructor(places: () => Promise<readonly DeadLetterPlace[]>) {
     this.#places = places;
   }
 
@@ -91,7 +91,8 @@ export class DeadLetters {
     place: DeadLetterPlaceName | undefined,
     work: (place: DeadLetterPlace) => Promise<Answer>,
   ): Promise<Answer[]> {
-    const chosen = this.#places().filter((each) => place === undefined || each.place === place);
+    const places = await this.#places();
+    const chosen = places.filter((each) => place === undefined || each.place === place);
     const settled = await Promise.allSettled(chosen.map(work));
     return settled.map((result) => {
       if (result.status === 'fulfilled') return result.value;

@@ -38,7 +38,7 @@ async function setUp() {
     new MailboxDeadLetters(api, 'oven'),
     new OutboxDeadLetters(outbox, (entry) => sent.push(entry)),
   ];
-  return { registry, api, outbox, sent, letters: new DeadLetters(() => places) };
+  return { registry, api, outbox, sent, letters: new DeadLetters(() => Promise.resolve(places)) };
 }
 
 describe('dead letters', () => {

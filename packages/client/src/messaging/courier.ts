@@ -1,0 +1,202 @@
+import {
+  isMembraneError,
+  MembraneError,
+  type DeliveryOutcome,
+  type ErrorCode,
+  type JsonValue,
+} from '@membrane/protocol';
+import type { Clock } from '../clock.js';
+import { toMembraneError } from '../to-membrane-error.js';
+import type { AttemptLog } from './attempt-log.js';
+import type { Conversation } from './conversation.js';
+import type { KnownEnvelope } from './message.js';
+import { retryDelayMs } from './retry-delay.js';
+import type { RouteFinder, RouteRequest } from './route-finder.js';
+import { isKeeping, routeKey, type Route } from './route.js';
+
+/**
+ * What a failed try means: the next route may do; the same one may do later; the handler may do better next time; the
+ * receiver is to be looked for again. Whatever is not here is final.
+ */
+type Verdict = 'next-route' | 'wait' | 'handler' | 'final';
+
+const VERDICTS: Readonly<Partial<Record<ErrorCode, Verdict>>> = Object.freeze({
+  not_delivered: 'next-route',
+  no_handler: 'next-route',
+  wrong_receiver: 'next-route',
+  forbidden: 'next-route',
+  routing_loop: 'next-route',
+  internal_error: 'next-route',
+  request_timeout: 'next-route',
+  client_closed: 'next-route',
+  registry_unreachable: 'next-route',
+  not_ready: 'next-route',
+  store_unavailable: 'next-route',
+  mailbox_full: 'next-route',
+  inbox_full: 'wait',
+  handler_failed: 'handler',
+});
+
+/** After these it has certainly not arrived. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'inbox_full',
+  'mailbox_full',
+  'no_handler',
+  'wrong_receiver',
+  'forbidden',
+]);
+
+/** A message on its way. */
+export interface Consignment {
+  readonly envelope: KnownEnvelope;
+  readonly request: RouteRequest;
+  /** Whose numbers it has; undefined for a message of somebody else. */
+  readonly conversation: Conversation | undefined;
+  readonly deadlineAtMs: number;
+  /** Tries of a message whose handler fails. */
+  readonly handlerTries: number;
+  /** Ends the waits between tries. */
+  readonly signal: AbortSignal;
+  /** Ends a try; undefined where only the end of the client does, which ends all connections. */
+  readonly trySignal: AbortSignal | undefined;
+  readonly onAccepted: ((route: Route, attempts: AttemptLog) => void) | undefined;
+  readonly attempts: AttemptLog;
+}
+
+export interface Receipt {
+  readonly outcome: DeliveryOutcome;
+  readonly reply: JsonValue | undefined;
+  readonly route: Route;
+}
+
+export interface CourierParts {
+  readonly routes: RouteFinder;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Takes messages to their receivers: one route after the other, and again after a while, until the deadline. */
+export class Courier {
+  readonly #parts: CourierParts;
+
+  constructor(parts: CourierParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Goes on until it is handed over, or there is no hope.
+   * @throws MembraneError with `details.attempts`: `not_delivered` at the deadline, else what makes it hopeless; the
+   * reason of the signal.
+   */
+  async deliver(consignment: Consignment): Promise<Receipt> {
+    const { clock, random } = this.#parts;
+    const { attempts, deadlineAtMs, signal, handlerTries } = consignment;
+    let failures = 0;
+    let handlerFailures = 0;
+    for (;;) {
+      let error: MembraneError;
+      try {
+        return await this.tryRoutes(consignment);
+      } catch (cause) {
+        signal.throwIfAborted();
+        error = toMembraneError(cause);
+      }
+      const verdict = VERDICTS[error.code] ?? 'final';
+      if (verdict === 'handler') handlerFailures += 1;
+      if (verdict === 'final' || handlerFailures >= handlerTries) throw attempts.explain(error);
+      failures += 1;
+      const waitMs = retryDelayMs(failures, error.details.retryAfterMs, random);
+      if (clock.monotonicMs() + waitMs >= deadlineAtMs) throw attempts.explain(outOfTime(consignment, error));
+      await pause(clock, waitMs, signal);
+    }
+  }
+
+  /**
+   * One try of each route.
+   * @throws MembraneError of the last route that said something of its own.
+   */
+  async tryRoutes(consignment: Consignment): Promise<Receipt> {
+    const { routes, clock } = this.#parts;
+    const { request, attempts, envelope } = consignment;
+    const { target } = request;
+    const plan = routes.known(target) ?? (await routes.find(target));
+    let failure: MembraneError | undefined;
+    const tryAll = async (several: readonly Route[]): Promise<Receipt | undefined> => {
+      for (const route of several) {
+        if (failure !== undefined && clock.monotonicMs() >= consignment.deadlineAtMs) throw failure;
+        const tried = await this.#tryRoute(consignment, route);
+        if (!isMembraneError(tried)) return tried;
+        failure = failure === undefined || tried.code !== 'not_delivered' ? tried : failure;
+        if ((VERDICTS[tried.code] ?? 'final') !== 'next-route') throw tried;
+      }
+      return undefined;
+    };
+    const direct = await tryAll(routes.choose(plan, request));
+    if (direct !== undefined) return direct;
+    attempts.skipped(plan.skipped);
+    routes.forget(target);
+    const relayed = await tryAll(await routes.findRelays(plan.membrane, envelope.path ?? []));
+    if (relayed !== undefined) return relayed;
+    const mailbox = routes.mailbox(target);
+    if (mailbox !== undefined) {
+      const kept = await tryAll([mailbox]);
+      if (kept !== undefined) return kept;
+    }
+    throw failure ?? new MembraneError('not_delivered', `no route leads to "${target}"`);
+  }
+
+  async #tryRoute(consignment: Consignment, route: Route): Promise<Receipt | MembraneError> {
+    const { envelope, conversation, deadlineAtMs, signal, trySignal, onAccepted, attempts, request } =
+      consignment;
+    const stream = envelope.stream ?? undefined;
+    const sequence = envelope.sequence ?? undefined;
+    const place = isKeeping(route) ? routeKey(route) : undefined;
+    if (conversation !== undefined) {
+      if (stream !== undefined && sequence !== undefined) {
+        envelope.floor = conversation.floor(stream, sequence, place);
+      }
+      // A relay, or the mailbox, hands it to whichever instance can be reached then.
+      envelope.instance_id = request.instanceId ?? route.instanceId;
+    }
+    try {
+      const result = await route.transport.send({ envelope, deadlineAtMs }, route.via, {
+        signal: trySignal,
+        onAccepted: onAccepted === undefined ? undefined : () => onAccepted(route, attempts),
+      });
+      this.#parts.routes.worked(route);
+      if (conversation !== undefined && sequence !== undefined) {
+        const isKept = result.outcome === 'queued';
+        conversation.settle(stream, sequence, isKept ? { keptAt: routeKey(route) } : 'processed');
+      }
+      return { outcome: result.outcome, reply: result.reply, route };
+    } catch (cause) {
+      signal.throwIfAborted();
+      const error = toMembraneError(cause);
+      attempts.failed(request.target, route, error);
+      this.#parts.routes.failed(route, error);
+      if (conversation !== undefined && !REFUSALS.has(error.code))
+        envelope.attempt = (envelope.attempt ?? 1) + 1;
+      return error;
+    }
+  }
+}
+
+function outOfTime({ request }: Consignment, cause: MembraneError): MembraneError {
+  return new MembraneError('not_delivered', `"${request.target}" was not reached in time: ${cause.message}`, {
+    cause,
+  });
+}
+
+async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = clock.setTimer(() => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    }, delayMs);
+    const abort = (): void => {
+      timer.cancel();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+  });
+}

@@ -1,0 +1,222 @@
+import {
+  isMembraneError,
+  LIMITS,
+  MembraneError,
+  parseTarget,
+  validate,
+  envelopeSchema,
+  type JsonValue,
+} from '@membrane/protocol';
+import { waitWithSignal } from '../abort.js';
+import type { Clock } from '../clock.js';
+import { toMembraneError } from '../to-membrane-error.js';
+import type { Answer, BroadcastReport, Delivery, MemberReport, SendOptions } from './delivery.js';
+import type { Message } from './message.js';
+import { newMessageId } from './message-id.js';
+import type { Dispatch, Messenger } from './messenger.js';
+import { REPLY_TYPE, type ReplyBook } from './reply-book.js';
+import type { Member, TargetFinder } from './target-finder.js';
+
+/** Members of a broadcast that are sent to at once. */
+const MAX_MEMBERS_AT_ONCE = 64;
+
+export interface MessageSenderParts {
+  readonly id: string;
+  readonly messenger: Messenger;
+  readonly targets: TargetFinder;
+  readonly replies: ReplyBook;
+  readonly clock: Clock;
+  readonly defaultTimeoutMs: number;
+  /** True where replies can reach this client by a message. */
+  readonly canBeReached: () => boolean;
+}
+
+/** What `sendMessage`, `request`, `broadcast` and `reply` do. */
+export class MessageSender {
+  readonly #parts: MessageSenderParts;
+
+  constructor(parts: MessageSenderParts) {
+    this.#parts = parts;
+  }
+
+  async send(target: string, payload: JsonValue, options: SendOptions): Promise<Delivery> {
+    const { reply, ...delivery } = await this.#send(await this.#dispatch(target, payload, options), options);
+    return delivery;
+  }
+
+  /** @throws MembraneError `handler_failed` with what the handler threw; as `send`. */
+  async request(target: string, payload: JsonValue, options: SendOptions): Promise<JsonValue> {
+    const dispatch = await this.#dispatch(target, payload, { ...options, replyTo: this.#parts.id });
+    const { reply } = await this.#sendAndWait(dispatch);
+    return reply ?? null;
+  }
+
+  reply({ id, replyTo, sender }: Message, payload: JsonValue, options: SendOptions): Promise<Delivery> {
+    return this.send(replyTo ?? sender, payload, { type: REPLY_TYPE, ...options, correlationId: id });
+  }
+
+  /** Never rejects for what befalls a member: that is in its report. */
+  async broadcast(text: string, payload: JsonValue, options: SendOptions): Promise<BroadcastReport> {
+    const members = await this.#parts.targets.findAll(parseTarget(text));
+    const reports: MemberReport[] = [];
+    const next = members.entries();
+    const work = async (): Promise<void> => {
+      for (const [index, member] of next) reports[index] = await this.#sendToMember(member, payload, options);
+    };
+    await Promise.all(Array.from({ length: Math.min(MAX_MEMBERS_AT_ONCE, members.length) }, work));
+    return { target: text, members: reports };
+  }
+
+  async #sendToMember(
+    { id, instanceId }: Member,
+    payload: JsonValue,
+    options: SendOptions,
+  ): Promise<MemberReport> {
+    const member = { id, instanceId };
+    try {
+      const dispatch = this.#toDispatch({ ...member, isBalanced: false }, payload, options);
+      const { reply, ...delivery } = await this.#send(dispatch, options);
+      return { ...member, result: delivery.outcome === 'queued' ? 'queued' : 'delivered', delivery };
+    } catch (cause) {
+      options.signal?.throwIfAborted();
+      const error = toMembraneError(cause);
+      return { ...member, result: resultOf(error), error };
+    }
+  }
+
+  async #dispatch(text: string, payload: JsonValue, options: SendOptions): Promise<Dispatch> {
+    const target = parseTarget(text);
+    const id = target.kind === 'one' ? target.id : await this.#parts.targets.findOne(target);
+    return this.#toDispatch(
+      { id, instanceId: undefined, isBalanced: target.kind === 'any' },
+      payload,
+      options,
+    );
+  }
+
+  #toDispatch(
+    { id, instanceId, isBalanced }: Member & { isBalanced: boolean },
+    payload: JsonValue,
+    options: SendOptions,
+  ): Dispatch {
+    const { timeoutMs = this.#parts.defaultTimeoutMs, stream, type, replyTo, correlationId } = options;
+    checkOptions(payload, timeoutMs, options);
+    return {
+      messageId: newMessageId(),
+      target: id,
+      instanceId,
+      isBalanced,
+      payload,
+      timeoutMs,
+      stream,
+      type,
+      replyTo,
+      correlationId,
+      traceparent: options.traceparent,
+      signal: options.signal,
+      onAccepted: undefined,
+    };
+  }
+
+  #send(dispatch: Dispatch, { waitFor }: SendOptions): Promise<Answer> {
+    if (waitFor === undefined) return this.#parts.messenger.send(dispatch);
+    if (waitFor === 'processed') {
+      const replyTo = dispatch.replyTo ?? this.#parts.id;
+      return this.#sendAndWait({ ...dispatch, replyTo });
+    }
+    return new Promise((resolve, reject) => {
+      // What comes after is told by events.
+      this.#parts.messenger.send({ ...dispatch, onAccepted: resolve }).then(resolve, reject);
+    });
+  }
+
+  /** Goes on where a message is only queued: its handler says by a message of its own that it has returned. */
+  async #sendAndWait(dispatch: Dispatch): Promise<Answer> {
+    const { messenger, replies, clock } = this.#parts;
+    const { messageId, timeoutMs, signal } = dispatch;
+    const startMs = clock.monotonicMs();
+    const reply = replies.wait(messageId);
+    // Whoever is asked may answer, and fail, before anybody waits.
+    reply.catch(() => undefined);
+    try {
+      const sent = messenger.send(dispatch);
+      const first = await Promise.race([sent, reply.then(() => undefined)]);
+      if (first !== undefined && first.outcome === 'processed') return first;
+      const answer = first ?? (await sent.catch(ignoreMembraneError));
+      const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
+      const value = await this.#waitFor(reply, leftMs, answer, signal);
+      const { route, attempts } = answer ?? { route: UNKNOWN_ROUTE, attempts: [] };
+      return { messageId, target: dispatch.target, outcome: 'processed', route, attempts, reply: value };
+    } finally {
+      replies.forget(messageId);
+    }
+  }
+
+  async #waitFor(
+    reply: Promise<JsonValue | undefined>,
+    leftMs: number,
+    answer: Answer | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<JsonValue | undefined> {
+    const limit = new AbortController();
+    // Holds the process: somebody waits.
+    const timer = setTimeout(
+      () => {
+        const where =
+          answer === undefined ? '' : `; it is kept by ${answer.route.kind} (${answer.route.address})`;
+        const how = this.#parts.canBeReached()
+          ? ''
+          : '. This client is not registered, so no reply can reach it';
+        limit.abort(
+          new MembraneError('not_delivered', `nobody said in time that it is processed${where}${how}`, {
+            details: { attempts: answer?.attempts ?? [] },
+          }),
+        );
+      },
+      Math.max(0, leftMs),
+    );
+    try {
+      return await waitWithSignal(waitWithSignal(reply, limit.signal), signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Where the reply was faster than the word of the route. */
+const UNKNOWN_ROUTE = { kind: 'mailbox', address: '' } as const;
+
+function ignoreMembraneError(error: unknown): undefined {
+  if (!isMembraneError(error)) throw error;
+  return undefined;
+}
+
+function resultOf({ code }: MembraneError): MemberReport['result'] {
+  if (code === 'expired') return 'expired';
+  return code === 'handler_failed' || code === 'payload_too_large' ? 'failed' : 'unreachable';
+}
+
+/** @throws MembraneError `invalid_request` that names the option, its value and what would be right. */
+function checkOptions(payload: unknown, timeoutMs: number, options: SendOptions): void {
+  if (!(timeoutMs > 0 && timeoutMs <= LIMITS.maxMessageTtlMs)) {
+    throw new MembraneError(
+      'invalid_request',
+      `timeoutMs must be a number above 0, and at most ${LIMITS.maxMessageTtlMs}; got ${String(timeoutMs)}`,
+    );
+  }
+  if (payload === undefined || ['function', 'symbol', 'bigint'].includes(typeof payload)) {
+    throw new MembraneError('invalid_request', `payload must be JSON; got ${typeof payload}`);
+  }
+  const { stream, type, replyTo, correlationId, traceparent } = options;
+  if ((stream ?? type ?? replyTo ?? correlationId ?? traceparent) === undefined) return;
+  const names = { stream, type, reply_to: replyTo, correlation_id: correlationId, traceparent };
+  validate(NAMES_SCHEMA, names, 'message');
+}
+
+const NAMES_SCHEMA = envelopeSchema.pick({
+  stream: true,
+  type: true,
+  reply_to: true,
+  correlation_id: true,
+  traceparent: true,
+});

@@ -1,0 +1,248 @@
+import { MembraneError, type JsonValue } from '@membrane/protocol';
+import type { Tell } from '../client-events.js';
+import type { Clock } from '../clock.js';
+import { ProcessHold } from '../process-hold.js';
+import { toMembraneError } from '../to-membrane-error.js';
+import { AttemptLog } from './attempt-log.js';
+import { Conversation } from './conversation.js';
+import type { Courier, Receipt } from './courier.js';
+import type { Answer } from './delivery.js';
+import type { KnownEnvelope } from './message.js';
+import type { Outbox } from './outbox.js';
+import type { RouteFinder, RouteRequest } from './route-finder.js';
+import type { Route } from './route.js';
+
+/** How far the numbers of a stream may run ahead of its oldest message under way: receivers remember 65,536. */
+const MAX_LEAD = 60_000;
+
+/** Conversations whose numbers are remembered. */
+const MAX_CONVERSATIONS = 10_000;
+
+export interface MessengerParts {
+  readonly id: string;
+  readonly namespace: string;
+  readonly session: string;
+  readonly courier: Courier;
+  readonly routes: RouteFinder;
+  readonly clock: Clock;
+  readonly tell: Tell;
+  /** Where messages survive this process. */
+  readonly outbox: Outbox | undefined;
+  readonly maxPendingMessages: number;
+  readonly handlerTries: number;
+}
+
+/** What is to be sent, checked. */
+export interface Dispatch extends RouteRequest {
+  readonly messageId: string;
+  readonly payload: JsonValue;
+  readonly timeoutMs: number;
+  readonly stream: string | undefined;
+  readonly type: string | undefined;
+  readonly replyTo: string | undefined;
+  readonly correlationId: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onAccepted: ((answer: Answer) => void) | undefined;
+}
+
+/**
+ * Numbers messages, and keeps each until it is processed, kept durably by somebody else, or given up: then it is a dead
+ * letter.
+ */
+export class Messenger {
+  readonly #parts: MessengerParts;
+  readonly #conversations = new Map<string, Conversation>();
+  readonly #closed = new AbortController();
+  readonly #hold = new ProcessHold();
+  #pending = 0;
+  /** Counts conversations that were forgotten: their numbers would begin anew under a name that receivers know. */
+  #forgotten = 0;
+
+  constructor(parts: MessengerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Sends a message, and resolves with the strongest outcome that the route taken gives.
+   * @throws MembraneError `not_delivered` at the deadline, or what makes it hopeless (`not_found`, `handler_failed`,
+   * `payload_too_large`, …), with `details.attempts`; `client_closed`; the reason of the signal.
+   */
+  async send(dispatch: Dispatch): Promise<Answer> {
+    dispatch.signal?.throwIfAborted();
+    this.#closed.signal.throwIfAborted();
+    const { outbox, maxPendingMessages } = this.#parts;
+    const { stream } = dispatch;
+    const name = nameOf(dispatch);
+    const conversation = this.#conversation(name, dispatch.instanceId);
+    if (this.#pending >= maxPendingMessages || conversation.lead(stream) >= MAX_LEAD) {
+      throw new MembraneError(
+        'not_delivered',
+        `${this.#pending} messages of this client are under way already; wait for some of them`,
+      );
+    }
+    this.#pending += 1;
+    this.#hold.add();
+    let envelope: KnownEnvelope | undefined;
+    try {
+      const sequence = outbox?.nextSequence(name, stream);
+      if (sequence !== undefined) conversation.resume(stream, sequence);
+      envelope = this.#wrap(dispatch, conversation.session, sequence ?? conversation.begin(stream));
+      if (outbox !== undefined) await this.#keep(outbox, envelope, dispatch);
+      return await this.#deliver(envelope, dispatch, conversation);
+    } catch (error) {
+      if (envelope !== undefined) await this.#giveUp(envelope, conversation, toMembraneError(error));
+      throw error;
+    } finally {
+      this.#pending -= 1;
+      this.#hold.remove();
+    }
+  }
+
+  /** Sends one of an earlier run on; it is settled or buried when that is over. Never rejects. */
+  async resume(envelope: KnownEnvelope, ttlMs: number): Promise<void> {
+    const { target = '', instance_id: instanceId, stream, sequence } = envelope;
+    const request = { target: target ?? '', instanceId: instanceId ?? undefined, isBalanced: false };
+    const conversation = this.#conversation(nameOf(request), request.instanceId);
+    if (sequence != null) conversation.resume(stream ?? undefined, sequence);
+    const dispatch = { ...request, timeoutMs: ttlMs, signal: undefined, onAccepted: undefined };
+    try {
+      await this.#deliver(envelope, dispatch, conversation);
+    } catch (error) {
+      await this.#giveUp(envelope, conversation, toMembraneError(error));
+    }
+  }
+
+  /**
+   * Passes a message of somebody else on: each route is tried once.
+   * @throws MembraneError what the routes said.
+   */
+  forward(envelope: KnownEnvelope, ttlMs: number): Promise<Receipt> {
+    return this.#parts.courier.tryRoutes({
+      envelope,
+      request: {
+        target: envelope.target ?? this.#parts.id,
+        instanceId: envelope.instance_id ?? undefined,
+        isBalanced: false,
+      },
+      conversation: undefined,
+      deadlineAtMs: this.#parts.clock.monotonicMs() + ttlMs,
+      handlerTries: 1,
+      signal: this.#closed.signal,
+      trySignal: undefined,
+      onAccepted: undefined,
+      attempts: new AttemptLog(),
+    });
+  }
+
+  /** Gives up what is under way, which rejects with `client_closed`; what an outbox keeps is sent in the next run. */
+  close(): void {
+    this.#closed.abort(new MembraneError('client_closed', 'this client was closed'));
+  }
+
+  #keep(outbox: Outbox, envelope: KnownEnvelope, { timeoutMs }: Dispatch): Promise<void> {
+    return outbox.put({ envelope, deadlineAtMs: Date.now() + timeoutMs, options: {} });
+  }
+
+  async #deliver(
+    envelope: KnownEnvelope,
+    dispatch: RouteRequest & Pick<Dispatch, 'timeoutMs' | 'signal' | 'onAccepted'>,
+    conversation: Conversation,
+  ): Promise<Answer> {
+    const { courier, clock, handlerTries, outbox } = this.#parts;
+    const attempts = new AttemptLog();
+    const { signal, onAccepted, target, instanceId, isBalanced } = dispatch;
+    const toAnswer = (route: Route, outcome: Receipt['outcome'], reply: JsonValue | undefined): Answer => ({
+      messageId: envelope.id,
+      target,
+      outcome,
+      route: { kind: route.kind, address: route.address },
+      attempts: attempts.succeeded(target, route, outcome),
+      reply,
+    });
+    const { route, outcome, reply } = await courier.deliver({
+      envelope,
+      request: { target, instanceId, isBalanced },
+      conversation,
+      deadlineAtMs: clock.monotonicMs() + dispatch.timeoutMs,
+      handlerTries,
+      signal: signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]),
+      trySignal: signal,
+      onAccepted: onAccepted && ((by) => onAccepted(toAnswer(by, 'accepted', undefined))),
+      attempts,
+    });
+    await outbox?.settle(envelope.id);
+    return toAnswer(route, outcome, reply);
+  }
+
+  async #giveUp(envelope: KnownEnvelope, conversation: Conversation, error: MembraneError): Promise<void> {
+    const { stream, sequence, id } = envelope;
+    const { routes, outbox, tell } = this.#parts;
+    if (sequence != null) {
+      conversation.settle(stream ?? undefined, sequence, 'given-up');
+      if (stream != null) {
+        routes.skip(envelope.target ?? '', { session: conversation.session, stream, sequence });
+      }
+    }
+    // Closing is no verdict on the message: an outbox keeps it for the next run.
+    if (this.#closed.signal.aborted && outbox !== undefined) return;
+    try {
+      await outbox?.bury(id, error);
+    } catch {
+      // It is still in the outbox, and tried again by the next run.
+    }
+    tell('deadLetter', { envelope, error });
+  }
+
+  #conversation(name: string, instanceId: string | undefined): Conversation {
+    const known = this.#conversations.get(name);
+    if (known !== undefined) return known;
+    if (this.#conversations.size >= MAX_CONVERSATIONS) this.#forgetIdle();
+    const { session, outbox } = this.#parts;
+    // An outbox remembers the numbers.
+    const epoch = outbox !== undefined || this.#forgotten === 0 ? '' : `.${this.#forgotten}`;
+    // What goes to one instance is numbered apart from what goes to whichever is the first.
+    const suffix = instanceId === undefined ? '' : `/${instanceId}`;
+    const conversation = new Conversation(`${session}${epoch}${suffix}`);
+    this.#conversations.set(name, conversation);
+    return conversation;
+  }
+
+  #forgetIdle(): void {
+    for (const [name, conversation] of this.#conversations) {
+      if (!conversation.isIdle) continue;
+      this.#conversations.delete(name);
+      this.#forgotten += 1;
+      return;
+    }
+  }
+
+  #wrap(dispatch: Dispatch, session: string, sequence: number): KnownEnvelope {
+    const { messageId: id, target, payload, stream, type, replyTo, correlationId, traceparent } = dispatch;
+    const { id: sender, namespace } = this.#parts;
+    const timestamp = Date.now() / 1_000;
+    const envelope: KnownEnvelope = {
+      id,
+      sender,
+      target,
+      namespace,
+      timestamp,
+      payload,
+      session,
+      sequence,
+      attempt: 1,
+    };
+    if (dispatch.instanceId !== undefined) envelope.instance_id = dispatch.instanceId;
+    if (stream !== undefined) envelope.stream = stream;
+    if (type !== undefined) envelope.type = type;
+    if (replyTo !== undefined) envelope.reply_to = replyTo;
+    if (correlationId !== undefined) envelope.correlation_id = correlationId;
+    if (traceparent !== undefined) envelope.traceparent = traceparent;
+    return envelope;
+  }
+}
+
+/** Numbers of one instance are no numbers of the others. */
+function nameOf({ target, instanceId }: Pick<RouteRequest, 'target' | 'instanceId'>): string {
+  return instanceId === undefined ? target : `${target}/${instanceId}`;
+}

@@ -1,0 +1,190 @@
+import { LIMITS, type CommunicationMode, type DeliveryAttempt, type MembraneError } from '@membrane/protocol';
+import type { Clock } from '../clock.js';
+import type { FoundMembrane } from '../resolver.js';
+import type { Transport } from '../transports/transport.js';
+import { RouteHealth } from './route-health.js';
+import { planRoutes, type OwnRealms, type Reachable } from './route-planner.js';
+import { routeKey, type Route } from './route.js';
+
+/** How long a plan serves without a look at what the resolver knows. */
+const PLAN_TTL_MS = 1_000;
+const MAX_PLANS = 10_000;
+
+export interface RouteFinderParts {
+  readonly id: string;
+  readonly discover: (id: string) => Promise<FoundMembrane | undefined>;
+  readonly forget: (id: string) => void;
+  readonly realms: OwnRealms;
+  readonly transports: Readonly<Partial<Record<CommunicationMode | 'mailbox', Transport>>>;
+  readonly clock: Clock;
+}
+
+/** Whom a message is for: an id, perhaps one instance of it, or any of them in turn. */
+export interface RouteRequest {
+  readonly target: string;
+  readonly instanceId: string | undefined;
+  readonly isBalanced: boolean;
+}
+
+/** The direct ways to the instances of a membrane. */
+export interface DirectPlan {
+  readonly membrane: FoundMembrane | undefined;
+  /** By instance, the preferred one first. */
+  readonly instances: readonly { readonly instanceId: string; readonly routes: readonly Route[] }[];
+  /** All of them, in that order. */
+  readonly routes: readonly Route[];
+  readonly skipped: readonly DeliveryAttempt[];
+  readonly untilMs: number;
+}
+
+/** Finds the ways to a membrane: direct ones, then relays, then the mailbox of the registry. */
+export class RouteFinder {
+  readonly #parts: RouteFinderParts;
+  readonly #health: RouteHealth;
+  readonly #plans = new Map<string, DirectPlan>();
+  readonly #forgottenAtMs = new Map<string, number>();
+  #turn = 0;
+
+  constructor(parts: RouteFinderParts) {
+    this.#parts = parts;
+    this.#health = new RouteHealth(parts.clock);
+  }
+
+  /** The plan at hand; undefined where a registry may have to be asked. */
+  known(target: string): DirectPlan | undefined {
+    const plan = this.#plans.get(target);
+    return plan !== undefined && this.#parts.clock.monotonicMs() < plan.untilMs ? plan : undefined;
+  }
+
+  /** @throws MembraneError `registry_unreachable` */
+  async find(target: string): Promise<DirectPlan> {
+    const membrane = await this.#parts.discover(target);
+    const before = this.#plans.get(target);
+    const untilMs = this.#parts.clock.monotonicMs() + PLAN_TTL_MS;
+    const isSame =
+      before?.membrane !== undefined &&
+      membrane !== undefined &&
+      before.membrane.instances === membrane.instances;
+    const plan = isSame ? { ...before, untilMs } : { ...this.#plan(membrane), membrane, untilMs };
+    this.#plans.delete(target);
+    this.#plans.set(target, plan);
+    const [oldest] = this.#plans.keys();
+    if (this.#plans.size > MAX_PLANS && oldest !== undefined) this.#plans.delete(oldest);
+    return plan;
+  }
+
+  /** The routes of a plan that fit a request. Those that failed lately are left out. */
+  choose({ instances, routes }: DirectPlan, { instanceId, isBalanced }: RouteRequest): readonly Route[] {
+    let chosen = routes;
+    if (instanceId !== undefined) {
+      chosen = instances.find((instance) => instance.instanceId === instanceId)?.routes ?? [];
+    } else if (isBalanced && instances.length > 1) {
+      const start = this.#turn++ % instances.length;
+      chosen = [...instances.slice(start), ...instances.slice(0, start)].flatMap(
+        (instance) => instance.routes,
+      );
+    }
+    return chosen.some((route) => this.#health.isResting(routeKey(route)))
+      ? chosen.filter((route) => !this.#health.isResting(routeKey(route)))
+      : chosen;
+  }
+
+  /**
+   * Ways through membranes that relay: along the ancestors of the receiver, the nearest to it first, then along those
+   * of this membrane. Each of them finds its own way on.
+   */
+  async findRelays(receiver: FoundMembrane | undefined, path: readonly string[]): Promise<readonly Route[]> {
+    const own = await this.#parts.discover(this.#parts.id);
+    const relays = new Map<string, FoundMembrane>();
+    for (const start of [receiver, own]) {
+      for await (const ancestor of this.#ancestors(start)) relays.set(ancestor.id, ancestor);
+    }
+    const routes: Route[] = [];
+    for (const relay of relays.values()) {
+      const isUsable = relay.relay && relay.id !== this.#parts.id && relay.id !== receiver?.id;
+      if (!isUsable || path.includes(relay.id)) continue;
+      const plan = this.known(relay.id) ?? (await this.find(relay.id));
+      for (const via of this.choose(plan, { target: relay.id, instanceId: undefined, isBalanced: false })) {
+        // What lies on a volume is read by its owner alone.
+        if (via.kind === 'shared-volume') continue;
+        routes.push({ ...via, kind: 'relay', address: relay.id, instanceId: undefined });
+      }
+    }
+    return routes;
+  }
+
+  /** True where `ancestor` is above a membrane in the tree. */
+  async isBelow(id: string, ancestor: string): Promise<boolean> {
+    for await (const above of this.#ancestors(await this.discover(id)))
+      if (above.id === ancestor) return true;
+    return false;
+  }
+
+  discover(id: string): Promise<FoundMembrane | undefined> {
+    return this.#parts.discover(id);
+  }
+
+  /** The last resort; undefined where there is none. */
+  mailbox(target: string): Route | undefined {
+    const transport = this.#parts.transports.mailbox;
+    if (transport === undefined) return undefined;
+    const via = { kind: 'mailbox', address: target } as const;
+    return { ...via, id: target, instanceId: undefined, transport, via };
+  }
+
+  /** Tells the receiver that a message of a stream will never come, where a direct way is at hand. */
+  skip(target: string, skipped: { session: string; stream: string; sequence: number }): void {
+    for (const { transport, via } of this.#plans.get(target)?.routes ?? []) transport.skip?.(via, skipped);
+  }
+
+  worked(route: Route): void {
+    this.#health.worked(routeKey(route.via));
+  }
+
+  failed(route: Route, { code }: MembraneError): void {
+    if (code === 'not_delivered' || code === 'forbidden') this.#health.failed(routeKey(route.via));
+  }
+
+  /** What is known of a membrane may be wrong. It is asked for at most once a second, however many messages fail. */
+  forget(target: string): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const lastMs = this.#forgottenAtMs.get(target) ?? Number.NEGATIVE_INFINITY;
+    if (nowMs - lastMs < PLAN_TTL_MS) return;
+    if (this.#forgottenAtMs.size >= MAX_PLANS) this.#forgottenAtMs.clear();
+    this.#forgottenAtMs.set(target, nowMs);
+    this.#plans.delete(target);
+    this.#parts.forget(target);
+  }
+
+  #plan(membrane: FoundMembrane | undefined): Omit<DirectPlan, 'membrane' | 'untilMs'> {
+    const skipped: DeliveryAttempt[] = [];
+    const instances = inOrder(membrane?.instances ?? []).map((instance) => {
+      const plan = planRoutes(this.#parts.realms, instance);
+      skipped.push(...plan.skipped);
+      const routes = plan.routes.flatMap(({ id, instanceId, kind, address }): Route[] => {
+        const transport = this.#parts.transports[kind as CommunicationMode];
+        return transport === undefined
+          ? []
+          : [{ kind, address, id, instanceId, transport, via: { kind, address } }];
+      });
+      return { instanceId: instance.instanceId, routes };
+    });
+    return { instances, routes: instances.flatMap(({ routes }) => routes), skipped };
+  }
+
+  async *#ancestors(start: FoundMembrane | undefined): AsyncIterable<FoundMembrane> {
+    let parent = start?.parent ?? null;
+    for (let depth = 0; parent !== null && depth < LIMITS.maxTreeDepth; depth += 1) {
+      const ancestor = await this.#parts.discover(parent);
+      if (ancestor === undefined) return;
+      yield ancestor;
+      parent = ancestor.parent;
+    }
+  }
+}
+
+/** Who is well first, who drains last; the registry's order among equals. */
+function inOrder<Instance extends Reachable>(instances: readonly Instance[]): readonly Instance[] {
+  const rank = { active: 0, unhealthy: 1, draining: 2 };
+  return [...instances].sort((one, other) => rank[one.status] - rank[other.status]);
+}

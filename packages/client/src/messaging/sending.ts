@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { MembraneError, type CommunicationMode } from '@membrane/protocol';
+import type { Tell } from '../client-events.js';
+import { systemClock } from '../clock.js';
+import type { ClientOptions } from '../options.js';
+import type { RegistryApi } from '../registry-api.js';
+import type { FoundMembrane, Resolver } from '../resolver.js';
+import { createAddressPolicy, isLoopbackHost } from '../transports/address-policy.js';
+import { MailboxTransport } from '../transports/mailbox-transport.js';
+import { SharedVolumeTransport } from '../transports/shared-volume-transport.js';
+import { StreamTransport } from '../transports/stream-transport.js';
+import type { Transport } from '../transports/transport.js';
+import { Courier, type Receipt } from './courier.js';
+import { OutboxDeadLetters } from './outbox-dead-letters.js';
+import { Outbox } from './outbox.js';
+import type { KnownEnvelope } from './message.js';
+import { MessageSender } from './message-sender.js';
+import { Messenger } from './messenger.js';
+import type { Realms } from './realms.js';
+import type { ReplyBook } from './reply-book.js';
+import { RouteFinder } from './route-finder.js';
+import { TargetFinder } from './target-finder.js';
+
+const SESSION_BYTES = 9;
+
+export interface SendingParts {
+  readonly options: ClientOptions;
+  readonly api: RegistryApi;
+  readonly resolver: Resolver | undefined;
+  readonly realms: Realms;
+  readonly replies: ReplyBook;
+  readonly tell: Tell;
+  /** As the registry has it; undefined where this client is not registered. */
+  readonly ownParent: () => string | null | undefined;
+  readonly canBeReached: () => boolean;
+}
+
+/** Everything that a client sends messages by. */
+export class Sending {
+  readonly sender: MessageSender;
+  readonly outbox: Outbox | undefined;
+  readonly outboxDeadLetters: OutboxDeadLetters | undefined;
+  readonly #parts: SendingParts;
+  readonly #routes: RouteFinder;
+  readonly #messenger: Messenger;
+  readonly #transports: readonly Transport[];
+
+  private constructor(
+    parts: SendingParts,
+    {
+      routes,
+      transports,
+      outbox,
+    }: { routes: RouteFinder; transports: readonly Transport[]; outbox: Outbox | undefined },
+  ) {
+    const { options, replies, tell, api } = parts;
+    const { id, namespace, messaging } = options;
+    this.#parts = parts;
+    this.#routes = routes;
+    this.#transports = transports;
+    this.outbox = outbox;
+    const clock = systemClock;
+    this.#messenger = new Messenger({
+      id,
+      namespace,
+      session: outbox?.session ?? randomBytes(SESSION_BYTES).toString('base64url'),
+      courier: new Courier({ routes, clock, random: Math.random }),
+      routes,
+      clock,
+      tell,
+      outbox,
+      maxPendingMessages: messaging.maxPendingMessages,
+      handlerTries: messaging.handlerTries,
+    });
+    this.sender = new MessageSender({
+      id,
+      messenger: this.#messenger,
+      targets: new TargetFinder({
+        id,
+        ownParent: parts.ownParent,
+        discover: (name) => routes.discover(name),
+        list: (filter) => api.iterateMembranes(filter),
+      }),
+      replies,
+      clock,
+      defaultTimeoutMs: messaging.sendTimeoutMs,
+      canBeReached: parts.canBeReached,
+    });
+    if (outbox === undefined) return;
+    const resume = ({ envelope, deadlineAtMs }: { envelope: KnownEnvelope; deadlineAtMs: number }): void =>
+      void this.#messenger.resume(envelope, Math.max(1, deadlineAtMs - Date.now()));
+    this.outboxDeadLetters = new OutboxDeadLetters(outbox, resume);
+  }
+
+  /** @throws MembraneError `conflict` where another process has the outbox, `store_unavailable` where it is unusable. */
+  static async open(parts: SendingParts): Promise<Sending> {
+    const { options, api, resolver, realms } = parts;
+    const outbox =
+      options.outbox === undefined ? undefined : await Outbox.open({ directory: options.outbox });
+    const own = await realms.own();
+    const clock = systemClock;
+    const stream = new StreamTransport({
+      clock,
+      addressPolicy: createAddressPolicy({
+        allowLoopback: options.messaging.allowLoopback || isOnLoopback(options),
+        socketDirectory: own.ipc === undefined ? undefined : realms.socketDirectory,
+      }),
+    });
+    const volume = new SharedVolumeTransport({ root: await realms.sharedRoot(), clock });
+    const transports: Record<CommunicationMode | 'mailbox', Transport> = {
+      ipc: stream,
+      network: stream,
+      'shared-volume': volume,
+      mailbox: new MailboxTransport({ api, timeoutMs: options.timeoutMs, clock }),
+    };
+    const routes = new RouteFinder({
+      id: options.id,
+      discover: (id) => discover(id, resolver, api),
+      forget: (id) => resolver?.forget(id),
+      realms: own,
+      transports,
+      clock,
+    });
+    const sending = new Sending(parts, { routes, transports: [stream, volume], outbox });
+    if (outbox !== undefined) void sending.#resumeAll(outbox);
+    return sending;
+  }
+
+  /**
+   * Passes a message of somebody else on, where this membrane stands between the two: it comes from below, or goes
+   * there.
+   * @throws MembraneError `wrong_receiver` where it does not, `routing_loop`, and what the routes said.
+   */
+  async forward(envelope: KnownEnvelope, ttlMs: number): Promise<Receipt> {
+    const { id } = this.#parts.options;
+    const target = envelope.target ?? id;
+    const from = envelope.path?.at(-2) ?? envelope.sender;
+    if (!(await this.#routes.isBelow(target, id)) && !(await this.#routes.isBelow(from, id))) {
+      throw new MembraneError('wrong_receiver', `neither "${from}" nor "${target}" is below "${id}"`);
+    }
+    return this.#messenger.forward(envelope, ttlMs);
+  }
+
+  /** What is under way is given up, with `client_closed`; an outbox keeps it for the next run. */
+  async close(): Promise<void> {
+    this.#messenger.close();
+    await Promise.allSettled(this.#transports.map((transport) => transport.close()));
+    await this.outbox?.close();
+  }
+
+  async #resumeAll(outbox: Outbox): Promise<void> {
+    try {
+      for await (const { envelope, deadlineAtMs } of outbox.load()) {
+        void this.#messenger.resume(envelope, Math.max(1, deadlineAtMs - Date.now()));
+      }
+    } catch {
+      // What could not be read is read by the next run.
+    }
+  }
+}
+
+async function discover(
+  id: string,
+  resolver: Resolver | undefined,
+  api: RegistryApi,
+): Promise<FoundMembrane | undefined> {
+  if (resolver !== undefined) return resolver.resolve(id, { useCache: true });
+  const found = await api.discover(id);
+  return found === undefined ? undefined : { ...found, isStale: false };
+}
+
+/** A registry elsewhere has no business with the loopback of this machine. */
+function isOnLoopback({ registryUrls }: ClientOptions): boolean {
+  return registryUrls.every((url) => isLoopbackHost(new URL(url).hostname));
+}

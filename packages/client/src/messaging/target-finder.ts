@@ -1,0 +1,127 @@
+import { LIMITS, MembraneError, type Target } from '@membrane/protocol';
+import type { ListFilter, Membrane } from '../registry-api.js';
+import type { FoundMembrane } from '../resolver.js';
+
+export interface TargetFinderParts {
+  readonly id: string;
+  /** As the registry has it: undefined where the client is not registered. */
+  readonly ownParent: () => string | null | undefined;
+  readonly discover: (id: string) => Promise<FoundMembrane | undefined>;
+  readonly list: (filter: ListFilter) => AsyncIterable<Membrane>;
+}
+
+/** One receiver of a message to many. */
+export interface Member {
+  readonly id: string;
+  /** Undefined: whichever instance is the first. */
+  readonly instanceId: string | undefined;
+}
+
+/** What a target means now. */
+export class TargetFinder {
+  readonly #parts: TargetFinderParts;
+
+  constructor(parts: TargetFinderParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The id that a target of one receiver means.
+   * @throws MembraneError `not_found` where there is none, `invalid_request` where it means several.
+   */
+  async findOne(target: Target): Promise<string> {
+    switch (target.kind) {
+      case 'one':
+      case 'any':
+        return target.id;
+      case 'out':
+        return this.#parent();
+      case 'child': {
+        const child = await this.#parts.discover(target.id);
+        if (child?.parent === this.#parts.id) return target.id;
+        throw new MembraneError('not_found', `"${this.#parts.id}" has no child "${target.id}"`);
+      }
+      default:
+        throw new MembraneError(
+          'invalid_request',
+          'target means several membranes: broadcast to it, or name one of them',
+        );
+    }
+  }
+
+  /**
+   * Everybody that a target means, without the sender; of one answer of the registry.
+   * @throws MembraneError `invalid_request` where they are more than 10,000.
+   */
+  async findAll(target: Target): Promise<readonly Member[]> {
+    const { id } = this.#parts;
+    switch (target.kind) {
+      case 'children':
+        return this.#collect({ parent: id });
+      case 'siblings': {
+        const parent = await this.#findParent();
+        return this.#collect({ parent });
+      }
+      case 'subtree':
+        return this.#collectBelow(target.id ?? id);
+      case 'all': {
+        const found = await this.#parts.discover(target.id);
+        if (found === undefined) throw new MembraneError('not_found', `there is no membrane "${target.id}"`);
+        return found.instances.map(({ instanceId }) => ({ id: target.id, instanceId }));
+      }
+      default:
+        return [{ id: await this.findOne(target), instanceId: undefined }];
+    }
+  }
+
+  async #findParent(): Promise<string | null> {
+    const known = this.#parts.ownParent();
+    if (known !== undefined) return known;
+    return (await this.#parts.discover(this.#parts.id))?.parent ?? null;
+  }
+
+  async #parent(): Promise<string> {
+    const parent = await this.#findParent();
+    if (parent !== null) return parent;
+    throw new MembraneError('not_found', `"${this.#parts.id}" has no parent`);
+  }
+
+  async #collect(filter: ListFilter): Promise<readonly Member[]> {
+    const ids = new Set<string>();
+    for await (const { id } of this.#parts.list(filter)) {
+      if (id !== this.#parts.id) ids.add(id);
+      assertFew(ids.size);
+    }
+    return [...ids].map((id) => ({ id, instanceId: undefined }));
+  }
+
+  /** The tree comes as a list: who is below is known when all are seen. */
+  async #collectBelow(root: string): Promise<readonly Member[]> {
+    const childrenOf = new Map<string, Set<string>>();
+    for await (const { id, parent } of this.#parts.list({})) {
+      if (parent === null) continue;
+      const children = childrenOf.get(parent) ?? new Set();
+      childrenOf.set(parent, children.add(id));
+    }
+    const below = new Set<string>();
+    const next = [root];
+    for (let id = next.pop(); id !== undefined; id = next.pop()) {
+      for (const child of childrenOf.get(id) ?? []) {
+        if (below.has(child) || child === root) continue;
+        below.add(child);
+        next.push(child);
+      }
+      assertFew(below.size);
+    }
+    below.delete(this.#parts.id);
+    return [...below].map((id) => ({ id, instanceId: undefined }));
+  }
+}
+
+function assertFew(count: number): void {
+  if (count <= LIMITS.maxBroadcastMembers) return;
+  throw new MembraneError(
+    'invalid_request',
+    `target must mean at most ${LIMITS.maxBroadcastMembers} membranes`,
+  );
+}

@@ -1,0 +1,224 @@
+import { MembraneError, type ErrorCode } from '@membrane/protocol';
+import { AttemptLog } from '../../src/messaging/attempt-log.js';
+import { Conversation } from '../../src/messaging/conversation.js';
+import { Courier, type Consignment } from '../../src/messaging/courier.js';
+import { RouteFinder } from '../../src/messaging/route-finder.js';
+import type { FoundMembrane } from '../../src/resolver.js';
+import { systemClock } from '../../src/clock.js';
+import type {
+  OutgoingMessage,
+  RouteAddress,
+  Transport,
+  TransportResult,
+} from '../../src/transports/transport.js';
+
+type Script = TransportResult | ErrorCode;
+
+/** Answers by what is written for an address, one after the other; the last of them again and again. */
+class ScriptedTransport implements Transport {
+  readonly sent: {
+    address: string;
+    attempt: number;
+    floor: number | undefined;
+    instanceId: string | undefined;
+  }[] = [];
+
+  readonly #scripts: Record<string, Script[]>;
+
+  constructor(scripts: Record<string, Script[]>) {
+    this.#scripts = scripts;
+  }
+
+  async send({ envelope }: OutgoingMessage, { address }: RouteAddress): Promise<TransportResult> {
+    this.sent.push({
+      address,
+      attempt: envelope.attempt ?? 0,
+      floor: envelope.floor ?? undefined,
+      instanceId: envelope.instance_id ?? undefined,
+    });
+    const script = this.#scripts[address] ?? ['not_delivered'];
+    const next = script.length > 1 ? script.shift() : script[0];
+    if (typeof next === 'string') throw new MembraneError(next, `${address} says ${next}`);
+    return Promise.resolve(next as TransportResult);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const PROCESSED: TransportResult = { outcome: 'processed' };
+const QUEUED: TransportResult = { outcome: 'queued' };
+
+function membrane(id: string, given: Partial<FoundMembrane> = {}): FoundMembrane {
+  const record = {
+    id,
+    namespace: 'default',
+    instanceId: 'default',
+    parent: null,
+    endpoint: `${id}-volume`,
+    communicationMode: 'shared-volume' as const,
+    endpoints: [
+      { mode: 'shared-volume' as const, address: `${id}-volume`, realm: 'v' },
+      { mode: 'ipc' as const, address: `${id}-socket`, realm: 's' },
+    ],
+    healthCheckUrl: null,
+    metadata: {},
+    registeredAt: 0,
+    lastHeartbeat: 0,
+    status: 'active' as const,
+    detached: false,
+    incarnation: 1,
+    revision: 1,
+    weight: 1,
+    relay: false,
+    heartbeatIntervalMs: 5_000,
+    ...given,
+  };
+  return { ...record, instances: given.instances ?? [record], isStale: false };
+}
+
+function begin(scripts: Record<string, Script[]>, membranes: FoundMembrane[] = [membrane('oven')]) {
+  const transport = new ScriptedTransport(scripts);
+  const byId = new Map(membranes.map((one) => [one.id, one]));
+  const forgotten: string[] = [];
+  const routes = new RouteFinder({
+    id: 'cook',
+    discover: (id) => Promise.resolve(byId.get(id)),
+    forget: (id) => forgotten.push(id),
+    realms: { ipc: 's', 'shared-volume': 'v' },
+    transports: { ipc: transport, 'shared-volume': transport, mailbox: transport },
+    clock: systemClock,
+  });
+  const courier = new Courier({ routes, clock: systemClock, random: () => 0 });
+  const consign = (given: Partial<Consignment> = {}): Consignment => ({
+    envelope: { id: 'm', sender: 'cook', target: 'oven', payload: 1, attempt: 1 },
+    request: { target: 'oven', instanceId: undefined, isBalanced: false },
+    conversation: undefined,
+    deadlineAtMs: systemClock.monotonicMs() + 10_000,
+    handlerTries: 3,
+    signal: new AbortController().signal,
+    trySignal: undefined,
+    onAccepted: undefined,
+    attempts: new AttemptLog(),
+    ...given,
+  });
+  return { transport, courier, consign, forgotten, byId };
+}
+
+const addressesOf = ({ sent }: ScriptedTransport): string[] => sent.map(({ address }) => address);
+
+describe('a message', () => {
+  it('goes by the best route alone where that works', async () => {
+    const { transport, courier, consign } = begin({ 'oven-socket': [PROCESSED] });
+    const { outcome, route } = await courier.deliver(consign());
+    expect([outcome, route.kind, route.address]).toEqual(['processed', 'ipc', 'oven-socket']);
+    expect(addressesOf(transport)).toEqual(['oven-socket']);
+  });
+
+  it('goes by the next one where a route fails, then into the mailbox, and the attempts tell', async () => {
+    const { transport, courier, consign } = begin({ oven: [QUEUED] });
+    const { outcome, route } = await courier.deliver(consign());
+    expect([outcome, route.kind]).toEqual(['queued', 'mailbox']);
+    expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven']);
+  });
+
+  it('spares a route that failed a moment ago', async () => {
+    const { transport, courier, consign } = begin({ 'oven-volume': [QUEUED] });
+    await courier.deliver(consign());
+    await courier.deliver(consign());
+    expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven-volume']);
+  });
+
+  it('waits for room in a full inbox, in place of going another way', async () => {
+    const { transport, courier, consign } = begin({ 'oven-socket': ['inbox_full', 'inbox_full', PROCESSED] });
+    await courier.deliver(consign());
+    expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-socket', 'oven-socket']);
+    // It was refused: it has certainly not arrived before.
+    expect(transport.sent.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
+  });
+
+  it('is tried again where its handler fails, as often as the options say', async () => {
+    const { transport, courier, consign } = begin({ 'oven-socket': ['handler_failed'] });
+    const conversation = new Conversation('s');
+    const error = await courier.deliver(consign({ conversation })).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'handler_failed' });
+    expect(transport.sent.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+    expect((error as MembraneError).details.attempts).toHaveLength(3);
+  });
+
+  it.each(['payload_too_large', 'out_of_order', 'expired', 'invalid_request'] as const)(
+    'ends where it is refused by %s',
+    async (code) => {
+      const { transport, courier, consign } = begin({ 'oven-socket': [code] });
+      await expect(courier.deliver(consign())).rejects.toMatchObject({ code });
+      expect(transport.sent).toHaveLength(1);
+    },
+  );
+
+  it('is given up at its deadline, with what was tried', async () => {
+    const { courier, consign } = begin({ 'oven-socket': ['inbox_full'] });
+    const deadlineAtMs = systemClock.monotonicMs() + 100;
+    const error = await courier.deliver(consign({ deadlineAtMs })).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'not_delivered' });
+    expect((error as MembraneError).message).toContain('"oven" was not reached in time');
+    expect((error as MembraneError).details.attempts?.[0]).toMatchObject({
+      route: 'ipc',
+      address: 'oven-socket',
+      result: 'inbox_full',
+    });
+  });
+
+  it('has its receiver looked for again where the address is somebody else’s', async () => {
+    const { courier, consign, forgotten, byId } = begin({
+      'oven-socket': ['wrong_receiver'],
+      'oven-volume': ['not_delivered'],
+      oven: ['mailbox_full'],
+      'new-socket': [PROCESSED],
+    });
+    const delivering = courier.deliver(consign());
+    byId.set('oven', membrane('oven', { endpoints: [{ mode: 'ipc', address: 'new-socket', realm: 's' }] }));
+    expect((await delivering).route.address).toBe('new-socket');
+    expect(forgotten).toContain('oven');
+  });
+
+  it('goes through a relay above the receiver that both can reach', async () => {
+    const oven = membrane('oven', {
+      parent: 'kitchen',
+      endpoints: [],
+      endpoint: 'x',
+      communicationMode: 'network',
+    });
+    const kitchen = membrane('kitchen', { relay: true });
+    const { courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [oven, kitchen]);
+    const { route, outcome } = await courier.deliver(consign());
+    expect([route.kind, route.address, outcome]).toEqual(['relay', 'kitchen', 'processed']);
+  });
+
+  it('is never relayed by one who passed it on already', async () => {
+    const oven = membrane('oven', {
+      parent: 'kitchen',
+      endpoints: [],
+      endpoint: 'x',
+      communicationMode: 'network',
+    });
+    const kitchen = membrane('kitchen', { relay: true });
+    const { courier, consign, transport } = begin({ 'kitchen-socket': [PROCESSED], oven: [QUEUED] }, [
+      oven,
+      kitchen,
+    ]);
+    const envelope = { id: 'm', sender: 'x', target: 'oven', payload: 1, path: ['kitchen'] };
+    await courier.tryRoutes(consign({ envelope }));
+    expect(addressesOf(transport)).toEqual(['oven']);
+  });
+
+  it('of a stream says which others may still come', async () => {
+    const { courier, consign, transport } = begin({ 'oven-socket': [PROCESSED] });
+    const conversation = new Conversation('s');
+    conversation.begin('dough');
+    const sequence = conversation.begin('dough');
+    const envelope = { id: 'm', sender: 'cook', target: 'oven', payload: 1, stream: 'dough', sequence };
+    await courier.deliver(consign({ conversation, envelope }));
+    expect(transport.sent[0]).toMatchObject({ floor: 1, instanceId: 'default' });
+  });
+});
