@@ -1,13 +1,18 @@
 import { createRequire } from 'node:module';
 import yargs, { type Argv } from 'yargs';
 import { CommandError } from './command-error.js';
+import { broadcastCommand } from './commands/broadcast.js';
+import { deadLettersCommand } from './commands/dead-letters.js';
 import { deregisterCommand } from './commands/deregister.js';
 import { discoverCommand } from './commands/discover.js';
 import { heartbeatCommand } from './commands/heartbeat.js';
 import { listCommand } from './commands/list.js';
+import { receiveCommand } from './commands/receive.js';
 import { registerCommand } from './commands/register.js';
 import { registryCommand } from './commands/registry.js';
+import { requestCommand } from './commands/request.js';
 import { runCommand } from './commands/run.js';
+import { sendCommand } from './commands/send.js';
 import { statusCommand } from './commands/status.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { withGlobalOptions, type GlobalArguments } from './global-options.js';
@@ -38,6 +43,11 @@ export function createCli(
     .command(statusCommand(output))
     .command(discoverCommand(output))
     .command(listCommand(output))
+    .command(sendCommand(output))
+    .command(requestCommand(output))
+    .command(broadcastCommand(output, exit))
+    .command(receiveCommand(output, exit))
+    .command(deadLettersCommand(output))
     .command(registryCommand(output))
     .completion('completion', 'print a completion script for bash or zsh')
     .demandCommand(1, 'which command?')

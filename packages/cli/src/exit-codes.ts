@@ -6,6 +6,7 @@ export const EXIT_CODES = Object.freeze({
   unreachable: 3,
   notFound: 4,
   refused: 5,
+  notDelivered: 6,
 });
 
 /** As shells have it: what a signal ended exits by this and its number. */
@@ -21,6 +22,12 @@ const BY_ERROR_CODE: Readonly<Record<string, number>> = {
   cycle: EXIT_CODES.refused,
   lease_token_required: EXIT_CODES.refused,
   removed: EXIT_CODES.refused,
+  forbidden: EXIT_CODES.refused,
+  not_delivered: EXIT_CODES.notDelivered,
+  expired: EXIT_CODES.notDelivered,
+  inbox_full: EXIT_CODES.notDelivered,
+  mailbox_full: EXIT_CODES.notDelivered,
+  no_handler: EXIT_CODES.notDelivered,
 };
 
 /** The exit code for an error code of the protocol. */

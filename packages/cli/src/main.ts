@@ -2,6 +2,7 @@ import { CommandError } from './command-error.js';
 import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
 import { createOutput, hideCredentials, shorten } from './output.js';
+import { STANDARD_INPUT } from './payload.js';
 import { isTimeout } from './timeout.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
@@ -18,13 +19,19 @@ export async function main(args: readonly string[]): Promise<number> {
   // Nobody listens any more to what is said; what is done goes on.
   process.stderr.on('error', () => undefined);
   try {
-    await createCli(args, output, exit).parseAsync();
+    await createCli(nameStandardInput(args), output, exit).parseAsync();
     return exit.code;
   } catch (error) {
     const { message, exitCode } = describeFailure(error);
     output.say(`membrane: ${exitCode === EXIT_CODES.usage ? shortenValue(message) : message}`);
     return exitCode;
   }
+}
+
+/** The parser takes a lone dash for nothing. What `run` hands on stays as it is. */
+function nameStandardInput(args: readonly string[]): readonly string[] {
+  const end = args.indexOf('--');
+  return args.map((arg, index) => (arg === '-' && (end === -1 || index < end) ? STANDARD_INPUT : arg));
 }
 
 function describeFailure(error: unknown): { message: string; exitCode: number } {

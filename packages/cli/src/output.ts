@@ -9,6 +9,8 @@ export interface Output {
   readonly width: number;
   /** A line of data. */
   data(line: string): void;
+  /** The same, for data that counts as given away once it is written: rejects where nobody reads it any more. */
+  write(line: string): Promise<void>;
   /** A line for people: it cannot move the cursor, and shows no password of a URL. */
   say(line: string): void;
 }
@@ -26,6 +28,13 @@ export function createOutput(
     data: (line) => {
       stdout.write(`${line}\n`);
     },
+    write: (line) =>
+      new Promise((resolve, reject) => {
+        stdout.write(`${line}\n`, (error) => {
+          if (error == null) resolve();
+          else reject(error);
+        });
+      }),
     say: (line) => {
       stderr.write(`${toPrintable(hideCredentials(line))}\n`);
     },
@@ -36,6 +45,12 @@ export function createOutput(
 export function toPrintable(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what it replaces
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '\u{fffd}');
+}
+
+/** A payload for standard output: a text as it is, except where it could move the cursor; anything else as JSON. */
+export function formatPayload(payload: unknown, { isTerminal }: Pick<Output, 'isTerminal'>): string {
+  const text = typeof payload === 'string' ? payload : JSON.stringify(payload);
+  return isTerminal ? toPrintable(text) : text;
 }
 
 const MAX_SHOWN_LENGTH = 200;

@@ -53,6 +53,8 @@ export function withRegistrationOptions(parser: Argv<GlobalArguments>): Argv<Reg
 /** The part that the client itself knows. */
 export async function toClientOptions(args: RegistrationArguments): Promise<NamespaceClientOptions> {
   return {
+    // What the command registers is received by others, or by nobody.
+    receive: false,
     parent: args.parent,
     communicationMode: args.mode,
     instanceId: args.instance,

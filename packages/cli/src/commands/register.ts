@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
-import type { Lease, NamespaceClient, RegisterOptions } from '@membrane/client';
+import type { Lease, RegisterOptions } from '@membrane/client';
 import { CommandError } from '../command-error.js';
-import { EXIT_CODES, SIGNAL_EXIT_BASE, exitCodeOf } from '../exit-codes.js';
+import { SIGNAL_EXIT_BASE, exitCodeOf } from '../exit-codes.js';
 import { assertNamed, nameFlag, openClient, repeatFlags, type GlobalArguments } from '../global-options.js';
 import { LeaseFile } from '../lease-file.js';
 import { describeLease, formatMs, sayWhatHappens, sayWhatIsRefused } from '../lease-words.js';
-import { formatAge, toPrintable, type Output } from '../output.js';
+import type { Output } from '../output.js';
+import { refuseIfHeld } from '../refuse-if-held.js';
 import {
   toClientOptions,
   toRegisterOptions,
@@ -146,18 +147,6 @@ async function isHeldBy(leaseToken: string, args: RegisterArguments): Promise<bo
   } finally {
     await client.close({ deregister: false });
   }
-}
-
-async function refuseIfHeld(client: NamespaceClient, signal?: AbortSignal): Promise<void> {
-  const { id, instanceId } = client.options;
-  const found = await client.discover(id, { signal });
-  const live = found?.instances.find((instance) => instance.instanceId === instanceId);
-  if (live === undefined) return;
-  const age = formatAge(Date.now() / 1_000 - live.lastHeartbeat);
-  throw new CommandError(
-    `"${id}" is registered already, at ${toPrintable(live.endpoint)}, heard of ${age} ago; --replace takes the name from it`,
-    EXIT_CODES.refused,
-  );
 }
 
 async function printLease(lease: Lease, json: boolean, output: Output): Promise<void> {

@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import type { CommandModule } from 'yargs';
+import type { Message, NamespaceClient } from '@membrane/client';
+import { CommandError } from '../command-error.js';
+import { EXIT_CODES, exitCodeOf } from '../exit-codes.js';
+import { nameFlag, type GlobalArguments } from '../global-options.js';
+import { sayWhatHappens, sayWhatIsRefused } from '../lease-words.js';
+import { runForMessage } from '../message-command.js';
+import { openWithLease } from '../open-with-lease.js';
+import { formatPayload, toPrintable, type Output } from '../output.js';
+import { refuseIfHeld } from '../refuse-if-held.js';
+
+/** How long the end waits for the registry to hear of it. */
+const FAREWELL_TIMEOUT_MS = 2_000;
+
+const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+interface ReceiveArguments extends GlobalArguments {
+  parent: string | undefined;
+  instance: string | undefined;
+  type: string | undefined;
+  stream: string | undefined;
+  count: number | undefined;
+  exec: string | undefined;
+  replace: boolean;
+}
+
+export function receiveCommand(
+  output: Output,
+  exit: { code: number },
+): CommandModule<GlobalArguments, ReceiveArguments> {
+  return {
+    command: 'receive [parent]',
+    describe: 'register, and print the messages that come',
+    builder: (parser) =>
+      parser
+        .positional('parent', { type: 'string', description: 'below whom (MEMBRANE_PARENT) [a root]' })
+        .options({
+          instance: { type: 'string', requiresArg: true, description: 'which replica it is [default]' },
+          type: { type: 'string', requiresArg: true, description: 'only messages of this type' },
+          stream: { type: 'string', requiresArg: true, description: 'only messages of this stream' },
+          count: { type: 'number', requiresArg: true, description: 'leave after so many' },
+          exec: {
+            type: 'string',
+            requiresArg: true,
+            description:
+              'run this shell command for each, the payload on its standard input; what it prints is the reply',
+          },
+          replace: {
+            type: 'boolean',
+            default: false,
+            description: 'take the name from the process that has it',
+          },
+        })
+        .example('$0 receive --id oven', 'a line a message, until Ctrl-C; what waited comes first')
+        .example('$0 receive --id oven --exec ./cook.sh', 'run a program for each'),
+    handler: async (args) => {
+      checkCount(args.count);
+      const { client } = await openWithLease(args, { instanceId: args.instance });
+      await receive(client, args, output, exit);
+    },
+  };
+}
+
+async function receive(
+  client: NamespaceClient,
+  args: ReceiveArguments,
+  output: Output,
+  exit: { code: number },
+): Promise<void> {
+  const ended = new AbortController();
+  for (const signal of END_SIGNALS) process.once(signal, () => ended.abort());
+  let refusal: CommandError | undefined;
+  for (const event of ['superseded', 'removed'] as const) {
+    client.on(event, ({ code, message }) => {
+      refusal = new CommandError(message, exitCodeOf(code));
+      ended.abort();
+    });
+  }
+  client.on('receiverFailed', ({ message }) => {
+    output.say(`membrane: ${message}`);
+  });
+  let left = args.count ?? Number.POSITIVE_INFINITY;
+  const handle = async (message: Message): Promise<unknown> => {
+    if (ended.signal.aborted) throw new Error('the receiver is leaving');
+    const reply = await handleMessage(message, args, output);
+    left -= 1;
+    if (left <= 0) ended.abort();
+    return reply;
+  };
+  try {
+    if (!args.replace) await refuseIfHeld(client, ended.signal);
+    const { type, stream } = args;
+    // One at a time: lines of several would mix, and a count would be passed.
+    client.onMessage(handle, { type, stream, concurrency: 1 });
+    await client.register({ parent: args.parent, signal: ended.signal });
+    sayWhatHappens(client, output);
+    sayWhatIsRefused(client, output);
+    if (output.isTerminal) output.say(`"${client.id}" receives, until Ctrl-C`);
+    if (!ended.signal.aborted) await once(ended.signal, 'abort');
+  } catch (error) {
+    if (!ended.signal.aborted) throw nameFlag(error);
+  } finally {
+    await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
+  }
+  if (refusal !== undefined) throw refusal;
+  if (Number.isFinite(left) && left > 0) exit.code = EXIT_CODES.failed;
+}
+
+async function handleMessage(
+  message: Message,
+  { json, exec }: ReceiveArguments,
+  output: Output,
+): Promise<unknown> {
+  if (exec !== undefined) return runForMessage(exec, message, output);
+  if (json) {
+    const { toWire } = await import('@membrane/protocol');
+    await output.write(JSON.stringify(toWire<unknown>(message)));
+  } else {
+    const sender = output.isTerminal ? `${toPrintable(message.sender)}: ` : '';
+    await output.write(`${sender}${formatPayload(message.payload, output)}`);
+  }
+  return undefined;
+}
+
+function checkCount(count: number | undefined): void {
+  if (count === undefined || (Number.isInteger(count) && count > 0)) return;
+  throw new CommandError('--count must be a whole number above 0', EXIT_CODES.usage);
+}

@@ -1,0 +1,113 @@
+import type { Delivery, DeliveryAttempt, NamespaceClient, SendOptions } from '@membrane/client';
+import type { Argv } from 'yargs';
+import { CommandError } from './command-error.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { openClient, readDuration, type GlobalArguments } from './global-options.js';
+import { toPrintable, type Output } from './output.js';
+import { readPayload } from './payload.js';
+
+const OUTCOMES = ['queued', 'accepted', 'processed'] as const;
+
+/** The deadline of a message. */
+const DEADLINE_RANGE = { minMs: 1, maxMs: 7 * 24 * 60 * 60 * 1_000, words: 'from 1ms to 7d' };
+
+/** What the verbs that send have in common. */
+export interface MessageArguments extends GlobalArguments {
+  target: string;
+  message: string;
+  'json-payload': boolean;
+  type: string | undefined;
+  stream: string | undefined;
+  debug: boolean;
+}
+
+export interface WaitArguments extends MessageArguments {
+  'wait-for': (typeof OUTCOMES)[number] | undefined;
+}
+
+export function withMessageOptions(parser: Argv<GlobalArguments>, target: string): Argv<MessageArguments> {
+  return parser
+    .positional('target', { type: 'string', demandOption: true, description: target })
+    .positional('message', {
+      type: 'string',
+      demandOption: true,
+      description:
+        'a text; @FILE for what is in a file, - for standard input, @@… for a text that begins with @',
+    })
+    .options({
+      'json-payload': { type: 'boolean', default: false, description: 'the message is JSON, not a text' },
+      type: { type: 'string', requiresArg: true, description: 'by which handlers choose' },
+      stream: {
+        type: 'string',
+        requiresArg: true,
+        description: 'messages of one stream are handled in their order',
+      },
+      debug: { type: 'boolean', default: false, description: 'say what was tried' },
+    });
+}
+
+export function withWaitOption(parser: Argv<MessageArguments>): Argv<WaitArguments> {
+  return parser.option('wait-for', {
+    choices: OUTCOMES,
+    requiresArg: true,
+    description: 'until it is kept durably, in memory there, or handled [the strongest that the way gives]',
+  });
+}
+
+/** Sends by what the flags say, and tells what was tried. */
+export async function withMessage<Result>(
+  args: MessageArguments,
+  output: Output,
+  send: (client: NamespaceClient, payload: never, options: SendOptions) => Promise<Result>,
+): Promise<Result> {
+  const payload = await readPayload(args.message, args['json-payload']);
+  const timeoutMs = await readDuration('timeout', args.timeout, DEADLINE_RANGE);
+  const { type, stream } = args;
+  // The time is that of the message; a call to the registry has its own.
+  const client = await openClient({ ...args, timeout: undefined });
+  try {
+    return await send(client, payload as never, { timeoutMs, type, stream });
+  } catch (error) {
+    if (args.debug) sayAttempts(attemptsOf(error), output);
+    throw explain(error, args);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Says in words where a message is now. */
+export function describeDelivery({ target, outcome, route }: Delivery): string {
+  const name = `"${target}"`;
+  const way = route.kind === 'relay' ? `by way of "${route.address}"` : `by ${route.kind}`;
+  if (outcome === 'processed') return `${name} has handled it, ${way}`;
+  if (outcome === 'accepted') return `${name} has it, ${way}`;
+  if (route.kind === 'mailbox') return `queued: the registry keeps it for ${name}`;
+  return `queued: it lies in ${toPrintable(route.address)} for ${name}`;
+}
+
+export function sayAttempts(attempts: readonly DeliveryAttempt[], output: Output): void {
+  for (const { route, address, target, instanceId, result, reason } of attempts) {
+    const instance = instanceId === undefined || instanceId === 'default' ? '' : ` (${instanceId})`;
+    const why = reason === undefined ? '' : `: ${reason}`;
+    output.say(`membrane: ${route} ${address} to "${target}"${instance}: ${result}${why}`);
+  }
+}
+
+function attemptsOf(error: unknown): readonly DeliveryAttempt[] {
+  if (!(error instanceof Error) || !('details' in error)) return [];
+  return (error.details as { attempts?: readonly DeliveryAttempt[] }).attempts ?? [];
+}
+
+/** What to do next, where that is known. */
+function explain(error: unknown, { target }: MessageArguments): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const name = toPrintable(target);
+  if (error.code === 'not_found' && !target.startsWith('@')) {
+    const message = `no membrane "${name}" is registered, or was lately; \`membrane list\` shows who is there`;
+    return new CommandError(message, EXIT_CODES.notFound, { cause: error });
+  }
+  if (error.code === 'invalid_request' && error.message.startsWith('target ')) {
+    return new CommandError(error.message, EXIT_CODES.usage, { cause: error });
+  }
+  return error;
+}
