@@ -10,6 +10,10 @@ const client = createNamespaceClient(id, {
   heartbeatIntervalMs: 500,
   metadata: { pid: process.pid },
 });
+client.onMessage(({ sender, payload }) => {
+  console.log(`${id} gets "${payload}" from ${sender}`);
+  return `this is ${id}`;
+});
 await client.register();
 
 const above = parent === undefined ? undefined : await client.discover(parent);

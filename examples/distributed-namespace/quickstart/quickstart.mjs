@@ -1,4 +1,4 @@
-// What `npm start` shows: a registry, a small tree of processes that find each other, one that falls silent, and a
+// What `npm start` shows: a registry, a small tree of processes that find each other and send messages, one that falls silent, and a
 // registry that loses everything and gets it back. Then it stays up until Ctrl-C. With --once it ends after the story.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -46,6 +46,7 @@ const environment = () => ({
   ...process.env,
   MEMBRANE_REGISTRY_URL: url,
   MEMBRANE_SHARED_ROOT: sharedRoot,
+  MEMBRANE_SOCKET_DIR: join(directory, 'sockets'),
   XDG_STATE_HOME: directory,
 });
 
@@ -150,6 +151,10 @@ try {
   say('Anybody finds the oven by its name.');
   await show('discover', 'oven');
 
+  say('... and sends it messages by its name, over whatever they share.');
+  await show('send', 'oven', 'preheat to 200');
+  await show('request', 'oven', 'how hot are you?');
+
   say('Any program becomes a membrane for as long as it runs.');
   await show(
     'run',
@@ -187,6 +192,9 @@ try {
     say(`The registry and its three membranes stay up. In another terminal, from here, try`);
     console.log(`  node packages/cli/bin/membrane.js list --registry-url ${url}`);
     console.log(`  curl ${url}/discover/oven`);
+    console.log(
+      `  MEMBRANE_SOCKET_DIR=${directory}/sockets node packages/cli/bin/membrane.js send oven hello --registry-url ${url}`,
+    );
     console.log(`or open ${url}/docs in a browser. Ctrl-C ends it and leaves nothing behind.`);
   }
 } catch (error) {
