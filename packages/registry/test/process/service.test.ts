@@ -111,6 +111,16 @@ describe('the service', () => {
       '--cleanup-interval must be a duration from 10ms to 60s, as "100ms"; got "soon"',
     ],
     [
+      ['--mailbox-max-messages', '0'],
+      {},
+      '--mailbox-max-messages must be a whole number from 1 to 1000000; got "0"',
+    ],
+    [
+      [],
+      { MEMBRANE_REGISTRY_MAILBOX_MAX_BYTES: '16 loaves' },
+      'MEMBRANE_REGISTRY_MAILBOX_MAX_BYTES must be a size from 1024 bytes to 1024GiB, as "16MiB"; got "16 loaves"',
+    ],
+    [
       ['--log-level', 'loud'],
       {},
       '--log-level must be one of trace, debug, info, warn, error, fatal, silent; got "loud"',
@@ -193,6 +203,7 @@ describe('an embedded registry', () => {
     expect(() => createRegistry({ heartbeatIntervalMs: 1 })).toThrow(
       'heartbeatIntervalMs must be a duration',
     );
+    expect(() => createRegistry({ maxTotalMailboxBytes: 1 })).toThrow('maxTotalMailboxBytes must be a size');
     expect(() => createRegistry({ host: '192.0.2.1' })).toThrow('--allow-anonymous');
   });
 });

@@ -45,3 +45,23 @@ it('keeps the lease that a repeated registration was answered with, though its e
   await core.queue.idle();
   expect(core.statusOf('a')).toBe('active');
 });
+
+it('writes large changes in several transactions', async () => {
+  const groups: number[] = [];
+  class CountingStore extends FlakyStore {
+    override commit(changeSets: readonly ChangeSet[]): ReturnType<FlakyStore['commit']> {
+      groups.push(changeSets.length);
+      return super.commit(changeSets);
+    }
+  }
+  const quotas = { maxMessages: 10, maxBytes: 1e8, maxTotalBytes: 1e8 };
+  const core = await new RegistryCore(new FakeClock(), new CountingStore(), quotas).load();
+  await core.service.register(registration('oven'));
+  const payload = 'x'.repeat(1_000_000);
+  await Promise.all(
+    ['a', 'b', 'c', 'd', 'e', 'f'].map((id) =>
+      core.mailbox.post('oven', { id, sender: 'cook', payload }, undefined),
+    ),
+  );
+  expect(groups).toEqual([1, 4, 2]);
+});

@@ -3,7 +3,6 @@ import { ack, collect, deadIds, envelope, idsOf, toEnvelope } from '../support/m
 import { codeOf, QUOTAS, registration, RegistryCore } from '../support/registry-core.js';
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const TOKEN = 'a-token-of-32-characters-or-more';
 const OTHER_TOKEN = 'another-token-of-32-characters-or-more';
 
@@ -115,6 +114,19 @@ describe('posting', () => {
     expect(core.state.mail.bytes).toBeGreaterThan(5 * (30_000 + MAIL_OVERHEAD_BYTES));
     expect(core.state.mail.bytes).toBeLessThanOrEqual(QUOTAS.maxTotalBytes);
   });
+});
+
+it('keeps no more in memory than it should while the store is slow', async () => {
+  const big = new RegistryCore(core.clock, core.store, { ...QUOTAS, maxBytes: 1e9, maxTotalBytes: 1e9 });
+  await big.load();
+  const payload = 'x'.repeat(1_000_000);
+  const codes = await Promise.all(
+    Array.from({ length: 40 }, (_, index) =>
+      codeOf(big.mailbox.post('oven', envelope(`m-${index}`, { payload }), undefined)),
+    ),
+  );
+  expect(codes.filter((code) => code === 'store_unavailable')).toHaveLength(7);
+  expect(await codeOf(big.mailbox.post('sink', envelope('a'), undefined))).toBe('not_found');
 });
 
 describe('collecting', () => {
@@ -241,262 +253,5 @@ describe('collecting', () => {
     }
     expect(idsOf(await collect(big))).toEqual(['a', 'b', 'c', 'd']);
     expect(idsOf(await collect(big))).toEqual(['e']);
-  });
-});
-
-describe('dying', () => {
-  it('makes a dead letter of what its receiver failed at, with the reason', async () => {
-    await post('a');
-    await ack(core, await collect(core), 'failed', { reason: 'too hot' });
-    expect(core.mailbox.deadLetters('oven', {})).toMatchObject([
-      { code: 'handler_failed', reason: 'too hot', diedAtMs: core.clock.wallMs(), mail: { messageId: 'a' } },
-    ]);
-    expect(core.state.mail).toMatchObject({ waiting: 0, deadLetters: 1 });
-  });
-
-  it('makes dead letters of what is over, in slices, and hands out none of it meanwhile', async () => {
-    await post('short', { ttl_ms: 1_000 });
-    await post('long', { ttl_ms: 5_000 });
-    core.clock.advance(999);
-    await core.sweeper.sweep();
-    expect(deadIds(core)).toEqual([]);
-    core.clock.advance(1);
-    expect(idsOf(await collect(core, { max: 1 }))).toEqual(['long']);
-    await core.sweeper.sweep();
-    expect(core.mailbox.deadLetters('oven', {})).toMatchObject([
-      { code: 'expired', mail: { messageId: 'short' } },
-    ]);
-  });
-
-  it('lets a receiver finish what it got in time', async () => {
-    await post('a', { ttl_ms: 1_000 });
-    await post('b', { ttl_ms: 1_000 });
-    const [one, two] = await collect(core);
-    await pass(10_000);
-    expect(deadIds(core)).toEqual([]);
-    if (one === undefined || two === undefined) throw new Error('it got none');
-    expect(await ack(core, [one])).toMatchObject({ unknown: [] });
-    await pass(20_000);
-    expect(deadIds(core)).toEqual(['b']);
-    expect(await ack(core, [two])).toMatchObject({ unknown: [two.receipt] });
-  });
-
-  it('is done by the ticker of the registry', async () => {
-    await post('a', { ttl_ms: 250 });
-    await core.tick(2);
-    expect(deadIds(core)).toEqual([]);
-    await core.tick(2);
-    expect(deadIds(core)).toEqual(['a']);
-  });
-
-  it('forgets dead letters after 7 days', async () => {
-    await post('a', { ttl_ms: 1_000 });
-    await pass(1_000);
-    await pass(7 * DAY_MS - 1);
-    expect(deadIds(core)).toEqual(['a']);
-    await pass(1);
-    expect(deadIds(core)).toEqual([]);
-    expect(core.state.mail.bytes).toBe(0);
-    const { state } = await core.restart();
-    expect(state.mail.deadLetters).toBe(0);
-  });
-
-  it('keeps the newest dead letters of a membrane that there is room for', async () => {
-    const payload = 'x'.repeat(30_000);
-    for (const id of ['a', 'b', 'c']) {
-      await post(id, { payload, ttl_ms: 1_000 });
-      await pass(1_000);
-    }
-    expect(deadIds(core)).toEqual(['b', 'c']);
-    expect((await core.restart()).state.mail.deadLetters).toBe(2);
-  });
-
-  it('keeps the newest 1,000 dead letters of a membrane', async () => {
-    const many = new RegistryCore(core.clock, core.store, {
-      maxMessages: 2_000,
-      maxBytes: 1e8,
-      maxTotalBytes: 1e9,
-    });
-    await many.load();
-    const ids = Array.from({ length: 1_005 }, (_, index) => `m-${index}`);
-    await Promise.all(ids.map((id) => many.mailbox.post('oven', envelope(id, { ttl_ms: 1 }), undefined)));
-    many.clock.advance(1);
-    for (let slice = 0; slice < 3; slice += 1) await many.sweeper.sweep();
-    expect(deadIds(many)).toEqual(ids.slice(5));
-    expect((await many.restart()).state.mail.deadLetters).toBe(1_000);
-  });
-
-  it('lets dead letters of all membranes take a quarter of the room, the oldest go first', async () => {
-    const payload = 'x'.repeat(18_000);
-    for (const id of ['sink', 'tap', 'bath']) {
-      await core.service.register(registration(id));
-      await core.mailbox.post(id, envelope(`of-${id}`, { payload, ttl_ms: 1_000 }), undefined);
-      await pass(1_000);
-    }
-    await pass(100);
-    expect(['sink', 'tap', 'bath'].flatMap((id) => deadIds(core, id))).toEqual(['of-tap', 'of-bath']);
-  });
-});
-
-describe('dead letters', () => {
-  beforeEach(async () => {
-    for (const id of ['a', 'b', 'c']) {
-      await post(id, { stream: 's', session: 'one', sequence: 1, floor: 1, attempt: 2 });
-    }
-    await ack(core, await collect(core), 'failed');
-  });
-
-  it('are listed, the oldest so many', () => {
-    expect(core.mailbox.deadLetters('oven', { limit: 2 }).map(({ mail }) => mail.messageId)).toEqual([
-      'a',
-      'b',
-    ]);
-    expect(core.mailbox.deadLetters('nobody', {})).toEqual([]);
-  });
-
-  it('go to the end of the mailbox when they are put back, as messages of no session', async () => {
-    await post('young');
-    const answer = await core.mailbox.changeDeadLetters('oven', {
-      action: 'requeue',
-      message_ids: ['b', 'nobody', 'a', 'a'],
-      ttl_ms: 5_000,
-    });
-    expect(answer).toEqual({ success: true, changed: 2, unknown: ['nobody'] });
-    const items = await collect(core);
-    expect(idsOf(items)).toEqual(['young', 'b', 'a']);
-    expect(items[1] && toEnvelope(items[1])).toEqual({
-      id: 'b',
-      sender: 'sender',
-      target: 'oven',
-      namespace: 'default',
-      stream: 's',
-      payload: 'b',
-      attempt: 3,
-      ttl_ms: 5_000,
-    });
-    expect(deadIds(core)).toEqual(['c']);
-    await ack(core, items);
-    expect(core.state.mail).toMatchObject({ waiting: 0, deadLetters: 1 });
-  });
-
-  it('are put back all or not at all, where there is no room', async () => {
-    for (let index = 0; index < QUOTAS.maxMessages - 2; index += 1) await post(`m-${index}`);
-    const requeue = core.mailbox.changeDeadLetters('oven', { action: 'requeue' });
-    expect(await codeOf(requeue)).toBe('mailbox_full');
-    expect(deadIds(core)).toEqual(['a', 'b', 'c']);
-  });
-
-  it('may die again', async () => {
-    await core.mailbox.changeDeadLetters('oven', { action: 'requeue', ttl_ms: 1_000 });
-    await pass(1_000);
-    expect(core.mailbox.deadLetters('oven', {}).map(({ code }) => code)).toEqual([
-      'expired',
-      'expired',
-      'expired',
-    ]);
-    const { state } = await core.restart();
-    expect(state.mail.deadLetters).toBe(3);
-  });
-
-  it('are discarded, those named or all', async () => {
-    const discard = (rest: object): Promise<unknown> =>
-      core.mailbox.changeDeadLetters('oven', { action: 'discard', ...rest });
-    expect(await discard({ message_ids: ['b', 'x'] })).toMatchObject({ changed: 1, unknown: ['x'] });
-    expect(await discard({})).toMatchObject({ changed: 2, unknown: [] });
-    expect(await discard({})).toMatchObject({ changed: 0 });
-    expect(core.state.mail).toMatchObject({ waiting: 0, deadLetters: 0, bytes: 0 });
-  });
-});
-
-describe('durability', () => {
-  it('finds mail, dead letters and their counts again, and hands out anew what was out', async () => {
-    for (const id of ['a', 'b', 'c', 'd']) await post(id);
-    const items = await collect(core, { max: 2 });
-    await ack(core, items.slice(0, 1), 'failed', { reason: 'too hot' });
-    const again = await core.restart();
-    expect(again.state.mail).toMatchObject({
-      waiting: core.state.mail.waiting,
-      bytes: core.state.mail.bytes,
-      deadLetters: 1,
-    });
-    expect(again.mailbox.deadLetters('oven', {})).toEqual(core.mailbox.deadLetters('oven', {}));
-    const handed = await collect(again);
-    expect(handed.map(({ mail, attempt }) => [mail.messageId, attempt])).toEqual([
-      ['b', 2],
-      ['c', 2],
-      ['d', 2],
-    ]);
-    // A receipt of the run before is void, and can be mistaken for none of this one.
-    expect(await ack(again, items.slice(1))).toMatchObject({ unknown: [items[1]?.receipt] });
-    await again.mailbox.post('oven', envelope('e'), undefined);
-    const last = await collect(again);
-    expect(last.map(({ mail, attempt }) => [mail.messageId, attempt])).toEqual([['e', 1]]);
-  });
-
-  it('changes nothing where the store fails', async () => {
-    await post('a');
-    await post('dying', { ttl_ms: 1_000 });
-    const items = await collect(core, { max: 1 });
-    core.store.isFailing = true;
-    expect(await codeOf(post('b'))).toBe('store_unavailable');
-    expect(await codeOf(ack(core, items))).toBe('store_unavailable');
-    await pass(1_000);
-    expect(core.state.mail).toMatchObject({ waiting: 2, deadLetters: 0 });
-    core.store.isFailing = false;
-    expect(await ack(core, items)).toMatchObject({ unknown: [] });
-    await post('b');
-    // What could not die is tried again.
-    await pass(1_000);
-    expect(deadIds(core)).toEqual(['dying']);
-    expect(idsOf(await collect(core))).toEqual(['b']);
-  });
-
-  it('says which row of the store cannot be read', async () => {
-    await post('a');
-    for (const [key, value, fault] of [
-      ['mail/default/oven/2', { envelope: '{', attempt: 1, bytes: 1, deadlineMs: 1 }, 'as JSON'],
-      ['mail/default/oven/3', { envelope: '{"id":"x"}', attempt: 1, bytes: 1, deadlineMs: 1 }, 'sender'],
-      ['mail/default/oven/4', { envelope: 7 }, 'attempt'],
-      ['mail/default/oven/x', { envelope: '{}', attempt: 1, bytes: 1, deadlineMs: 1 }, 'whole number'],
-      ['mail/oven', {}, '3 names'],
-      ['dead/default/oven/9', { code: 'expired', reason: '', diedAtMs: 1 }, 'belongs to no message'],
-      ['dead/default/oven/1', { code: 'expired' }, 'reason'],
-    ] as const) {
-      await core.store.commit([{ puts: [{ key, value }], deletes: [] }]);
-      const failed = core.restart();
-      await expect(failed).rejects.toThrow(`is damaged: the row "${key}"`);
-      await expect(failed).rejects.toThrow(fault);
-      await core.store.commit([{ puts: [], deletes: [key] }]);
-    }
-    expect(idsOf(await collect(await core.restart()))).toEqual(['a']);
-  });
-});
-
-describe('a membrane that is away', () => {
-  const isKnown = (): boolean => core.state.directory.node('default', 'oven') !== undefined;
-
-  async function passDay(): Promise<void> {
-    await pass(DAY_MS);
-    await core.tick();
-  }
-
-  it('keeps its place as long as it has mail, or dead letters', async () => {
-    await core.service.deregister({ id: 'oven' });
-    await post('a', { ttl_ms: 3 * DAY_MS });
-    for (let day = 0; day < 3; day += 1) await passDay();
-    expect(deadIds(core)).toEqual(['a']);
-    for (let day = 0; day < 6; day += 1) {
-      await passDay();
-      expect(isKnown()).toBe(true);
-    }
-    for (let day = 0; day < 3; day += 1) await passDay();
-    expect(isKnown()).toBe(false);
-    expect(await codeOf(post('b'))).toBe('not_found');
-  });
-
-  it('goes after a day without any', async () => {
-    await core.service.deregister({ id: 'oven' });
-    await passDay();
-    expect(isKnown()).toBe(false);
   });
 });
