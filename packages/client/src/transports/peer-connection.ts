@@ -250,8 +250,11 @@ export class PeerConnection {
     const { clock, random } = this.#options;
     const error = notDelivered(this.address, reason, cause);
     if (closeCode === MESSAGE_TOO_BIG) this.#rejectLargest(error);
+    // The first one without an answer is the likely reason where that happens again and again.
+    let { maxWrites } = this.#limits;
     for (const pending of this.#inFlight.values()) {
-      if (pending.writes >= this.#limits.maxWrites) pending.reject(error);
+      if (pending.writes >= maxWrites) pending.reject(error);
+      maxWrites = this.#limits.maxWrites * 2;
     }
     const left = [...this.#inFlight.values(), ...this.#waiting].filter(({ isSettled }) => !isSettled);
     this.#inFlight.clear();

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import {
   deliveryOutcomeSchema,
   fromProblem,
+  isMembraneError,
   LIMITS,
   MembraneError,
   MESSAGE_PATH,
@@ -126,7 +127,7 @@ export class PostTransport implements Transport {
         });
         return readAnswer(response, await readText(response), address);
       } catch (error) {
-        if (error instanceof Error && error.name === 'MembraneError') throw error;
+        if (isMembraneError(error)) throw error;
         const { code = '', message: reason } = error as NodeJS.ErrnoException;
         const isDeadConnection = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(code);
         if (!isDeadConnection || earlierWrites > 0) throw notDelivered(address, reason, error);

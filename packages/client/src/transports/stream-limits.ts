@@ -37,7 +37,10 @@ export interface StreamTransportLimits {
   readonly connectTimeoutMs: number;
   /** Tries to get a dropped connection back before its messages fail, to go another way. */
   readonly maxReconnects: number;
-  /** How often a message is written before it fails: it may be what makes the receiver hang up. */
+  /**
+   * How often a message is written before it fails: it may be what makes the receiver hang up. Those behind it are
+   * written up to twice as often.
+   */
   readonly maxWrites: number;
   /** Messages of a connection under way; the receiver's window may be smaller. */
   readonly maxInFlight: number;

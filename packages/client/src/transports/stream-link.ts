@@ -24,6 +24,8 @@ const CLOSE_TIMEOUT_MS = 1_000;
 const MAX_PROBLEM_BYTES = 64 * 1024;
 /** What a proxy says whose own way on is broken: no word about WebSockets. */
 const GATEWAY_FAILURES = [502, 503, 504];
+/** What the library says of one who upgrades to something else. */
+const WRONG_UPGRADE = /subprotocol|Sec-WebSocket|Upgrade header/;
 const NORMAL_CLOSURE = 1000;
 const POLICY_VIOLATION = 1008;
 
@@ -100,7 +102,7 @@ export class StreamLink {
     webSocket.on('error', (error) => {
       this.#lastError = error;
       if (isMembraneError(error)) this.#end({ kind: 'refused', error });
-      if (/subprotocol|Sec-WebSocket|Upgrade header/.test(error.message) && this.#writer === undefined) {
+      if (!this.#isOpen && WRONG_UPGRADE.test(error.message)) {
         this.#end({ kind: 'no-web-socket', reason: error.message });
       }
     });
