@@ -16,19 +16,33 @@ export interface Placement {
 /** Less what the umask takes away: consumers of another user can read it where the directory lets them in. */
 const FILE_MODE = 0o666;
 
+/** By then another directory may have come under the same name. */
+const DIRECTORY_AGE_MS = 1_000;
+
+/** A directory for as long as files are placed in it. */
+interface OpenDirectory {
+  /** Rejects where it cannot be opened. */
+  readonly file: Promise<number>;
+  readonly sync: DirectorySync;
+  readonly openedAtMs: number;
+  users: number;
+}
+
 /**
  * Has files appear whole and durable. It differs from `placeFile` in that it is for many files a second: calls with
- * callbacks, which take half the time of those with file handles, and one sync of a directory for all files that were
- * placed in it meanwhile.
+ * callbacks, which take half the time of those with file handles; as few as possible one after the other, since each is a
+ * way to another thread and back; and one sync of a directory for all files that were placed in it meanwhile.
  */
 export class DurableWriter {
   readonly #files: WriterFiles;
   readonly #open: (path: string, flags: string, mode?: number) => Promise<number>;
-  readonly #syncs = new Map<string, { sync: DirectorySync; users: number }>();
+  readonly #fsync: (file: number) => Promise<void>;
+  readonly #directories = new Map<string, OpenDirectory>();
 
   constructor(files: WriterFiles = fs) {
     this.#files = files;
     this.#open = promisify(files.open);
+    this.#fsync = promisify(files.fsync);
   }
 
   /**
@@ -36,47 +50,65 @@ export class DurableWriter {
    * Rejects with what the file system says: then the file may be there or not.
    */
   async place({ temporary, path, directory }: Placement, content: string): Promise<void> {
+    const shared = this.#use(directory);
     try {
       await this.#write(temporary, content);
-      await promisify(this.#files.rename)(temporary, path);
-    } catch (error) {
-      await promisify(this.#files.unlink)(temporary).catch(() => undefined);
-      throw error;
+      await promisify(this.#files.rename)(temporary, path).catch(async (error: unknown) => {
+        await this.#discard(temporary);
+        throw error;
+      });
+      await shared.sync.sync();
+    } finally {
+      this.#release(directory, shared);
     }
-    await this.#syncDirectory(directory);
   }
 
   async #write(path: string, content: string): Promise<void> {
     const file = await this.#open(path, 'wx', FILE_MODE);
     try {
       await promisify(this.#files.writeFile)(file, content);
-      await promisify(this.#files.fsync)(file);
+      await this.#fsync(file);
+    } catch (error) {
+      await this.#discard(path);
+      throw error;
     } finally {
-      await promisify(this.#files.close)(file);
+      this.#close(file);
     }
   }
 
-  async #syncDirectory(directory: string): Promise<void> {
-    let shared = this.#syncs.get(directory);
-    if (shared === undefined) {
-      shared = { sync: new DirectorySync(directory, (path) => this.#syncNow(path)), users: 0 };
-      this.#syncs.set(directory, shared);
+  async #discard(path: string): Promise<void> {
+    await promisify(this.#files.unlink)(path).catch(() => undefined);
+  }
+
+  /** Nobody waits for it: what was synced is safe. */
+  #close(file: number): void {
+    this.#files.close(file, () => undefined);
+  }
+
+  /** It is opened while the file is written. */
+  #use(directory: string): OpenDirectory {
+    const nowMs = performance.now();
+    let shared = this.#directories.get(directory);
+    if (shared === undefined || nowMs - shared.openedAtMs > DIRECTORY_AGE_MS) {
+      const file = this.#open(directory, 'r');
+      file.catch(() => undefined);
+      const sync = new DirectorySync(directory, async () => this.#fsync(await file));
+      shared = { file, sync, openedAtMs: nowMs, users: 0 };
+      this.#directories.set(directory, shared);
     }
     shared.users += 1;
-    try {
-      await shared.sync.sync();
-    } finally {
-      shared.users -= 1;
-      if (shared.users === 0) this.#syncs.delete(directory);
-    }
+    return shared;
   }
 
-  async #syncNow(directory: string): Promise<void> {
-    const file = await this.#open(directory, 'r');
-    try {
-      await promisify(this.#files.fsync)(file);
-    } finally {
-      await promisify(this.#files.close)(file);
-    }
+  #release(directory: string, shared: OpenDirectory): void {
+    shared.users -= 1;
+    if (shared.users > 0) return;
+    if (this.#directories.get(directory) === shared) this.#directories.delete(directory);
+    shared.file.then(
+      (file) => {
+        this.#close(file);
+      },
+      () => undefined,
+    );
   }
 }

@@ -1,5 +1,5 @@
 import { renameSync } from 'node:fs';
-import { mkdir, opendir, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { lstat, mkdir, opendir, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MembraneError } from '@membrane/protocol';
 import { isMissing, placeFile } from '../messaging/durable-files.js';
@@ -103,7 +103,7 @@ export class Maildir {
   async sweepTemporary(nowMs = Date.now()): Promise<void> {
     for (const name of await readdir(this.temporary)) {
       const path = join(this.temporary, name);
-      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: nowMs }));
+      const { mtimeMs } = await lstat(path).catch(() => ({ mtimeMs: nowMs }));
       if (nowMs - mtimeMs > TEMPORARY_AGE_MS) await rm(path, { force: true });
     }
   }

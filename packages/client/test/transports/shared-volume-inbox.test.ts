@@ -142,6 +142,27 @@ describe('an inbox directory', () => {
     });
   });
 
+  it('that cannot be used is told of once, until it can', async () => {
+    const { directory } = await makeVolume({ isMaildir: false });
+    const taker = new FakeTaker();
+    const errors: MembraneError[] = [];
+    await mkdir(join(directory, 'good'));
+    await writeFile(join(directory, 'bad'), '');
+    const lead = async (to: string): Promise<void> => {
+      await symlink(to, join(directory, 'next'));
+      await rename(join(directory, 'next'), join(directory, 'new'));
+    };
+    await lead('good');
+    await openInbox(directory, taker, { onError: (error) => errors.push(error) }).start();
+    await lead('bad');
+    await eventually('it is told', () => errors.length > 0);
+    await lead('good');
+    await putAll(directory, [1]);
+    await eventually('it is read again', () => taker.payloads.length === 1);
+    expect(errors).toMatchObject([{ code: 'store_unavailable' }]);
+    expect(errors[0]!.message).toContain(directory);
+  });
+
   it('that cannot be made is refused with the reason', async () => {
     const file = join(await makeDirectory(), 'file');
     await writeFile(file, '');
