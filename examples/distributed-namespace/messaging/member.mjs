@@ -8,9 +8,10 @@ client.onMessage(({ sender, payload, stream }) => {
   console.log(
     `${id}: ${JSON.stringify(payload)} from ${sender}${stream === undefined ? '' : `, in ${stream}`}`,
   );
+  process.send?.({ handled: payload });
   return `${id} heard ${JSON.stringify(payload)}`;
 });
 await client.register();
-process.send?.('registered');
+process.send?.({ registered: id });
 
 process.once('disconnect', () => void client.close());

@@ -1,6 +1,6 @@
 // Starts a registry and a small tree of processes that handle messages, and sends them some. It ends by itself.
 import { fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -33,11 +33,16 @@ function keep(child) {
 /**
  * @param {string} id
  * @param {string} [parent]
+ * @param {string} [awaited] what is to be handled before the story goes on
  */
-async function startMember(id, parent) {
+async function startMember(id, parent, awaited) {
   const args = parent === undefined ? [id] : [id, parent];
   const member = keep(fork(join(here, 'member.mjs'), args));
-  await once(member, 'message');
+  const missing = new Set(awaited === undefined ? ['registered'] : ['registered', awaited]);
+  for await (const [{ registered, handled }] of on(member, 'message')) {
+    missing.delete(registered === undefined ? handled : 'registered');
+    if (missing.size === 0) break;
+  }
   return member;
 }
 
@@ -94,7 +99,7 @@ try {
   await stop(oven, 'SIGKILL');
   const late = await cook.sendMessage('oven', 'are you there?');
   console.log(`sent while it is away: ${late.outcome}, by ${late.route.kind}`);
-  await startMember('oven', 'kitchen');
+  await startMember('oven', 'kitchen', 'are you there?');
   console.log(`reply: ${await cook.request('oven', 'welcome back')}`);
   await cook.close();
 } finally {

@@ -89,7 +89,11 @@ describe('a registration', () => {
     expect((await other.client.discover('oven'))?.endpoint).toBe(
       `${sharedRoot}/namespaces/cellar/inbox/oven`,
     );
-    const lost = createClient('lost', { registryUrl: url, sharedRoot: '/dev/null/x', modes: ['shared-volume'] });
+    const lost = createClient('lost', {
+      registryUrl: url,
+      sharedRoot: '/dev/null/x',
+      modes: ['shared-volume'],
+    });
     await expect(lost.client.register()).rejects.toThrow(
       'the inbox /dev/null/x/inbox/lost cannot be made (ENOTDIR',
     );

@@ -134,10 +134,9 @@ export class Courier {
     const direct = await tryAll(routes.choose(plan, request));
     if (direct !== undefined) return direct;
     attempts.skipped(plan.skipped);
-    routes.forget(target);
     const relayed = await tryAll(await routes.findRelays(plan.membrane, envelope.path ?? []));
     if (relayed !== undefined) return relayed;
-    const mailbox = routes.mailbox(target);
+    const mailbox = request.answer === 'needed' ? undefined : routes.mailbox(target);
     if (mailbox !== undefined) {
       const kept = await tryAll([mailbox]);
       if (kept !== undefined) return kept;
@@ -174,6 +173,9 @@ export class Courier {
       const error = toMembraneError(cause);
       attempts.failed(request.target, route, error);
       this.#parts.routes.failed(route, error);
+      if (error.code === 'not_delivered' || error.code === 'wrong_receiver') {
+        this.#parts.routes.forget(request.target);
+      }
       if (conversation !== undefined && !REFUSALS.has(error.code))
         envelope.attempt = (envelope.attempt ?? 1) + 1;
       return error;

@@ -47,7 +47,9 @@ export class MessageSender {
   /** @throws MembraneError `handler_failed` with what the handler threw; as `send`. */
   async request(target: string, payload: JsonValue, options: SendOptions): Promise<JsonValue> {
     const dispatch = await this.#dispatch(target, payload, { ...options, replyTo: this.#parts.id });
-    const { reply } = await this.#sendAndWait(dispatch);
+    // Nobody could tell a client that is not registered what became of a message that only waits somewhere.
+    const answer = this.#parts.canBeReached() ? 'wanted' : 'needed';
+    const { reply } = await this.#sendAndWait({ ...dispatch, answer });
     return reply ?? null;
   }
 
@@ -106,6 +108,7 @@ export class MessageSender {
       target: id,
       instanceId,
       isBalanced,
+      answer: 'unneeded',
       payload,
       timeoutMs,
       stream,
@@ -122,7 +125,7 @@ export class MessageSender {
     if (waitFor === undefined) return this.#parts.messenger.send(dispatch);
     if (waitFor === 'processed') {
       const replyTo = dispatch.replyTo ?? this.#parts.id;
-      return this.#sendAndWait({ ...dispatch, replyTo });
+      return this.#sendAndWait({ ...dispatch, replyTo, answer: 'wanted' });
     }
     return new Promise((resolve, reject) => {
       // What comes after is told by events.

@@ -102,7 +102,12 @@ export class Messenger {
   /** Sends one of an earlier run on; it is settled or buried when that is over. Never rejects. */
   async resume(envelope: KnownEnvelope, ttlMs: number): Promise<void> {
     const { target = '', instance_id: instanceId, stream, sequence } = envelope;
-    const request = { target: target ?? '', instanceId: instanceId ?? undefined, isBalanced: false };
+    const request = {
+      target: target ?? '',
+      instanceId: instanceId ?? undefined,
+      isBalanced: false,
+      answer: 'unneeded',
+    } as const;
     const conversation = this.#conversation(nameOf(request), request.instanceId);
     if (sequence != null) conversation.resume(stream ?? undefined, sequence);
     const dispatch = { ...request, timeoutMs: ttlMs, signal: undefined, onAccepted: undefined };
@@ -124,6 +129,7 @@ export class Messenger {
         target: envelope.target ?? this.#parts.id,
         instanceId: envelope.instance_id ?? undefined,
         isBalanced: false,
+        answer: 'unneeded',
       },
       conversation: undefined,
       deadlineAtMs: this.#parts.clock.monotonicMs() + ttlMs,
@@ -151,7 +157,7 @@ export class Messenger {
   ): Promise<Answer> {
     const { courier, clock, handlerTries, outbox } = this.#parts;
     const attempts = new AttemptLog();
-    const { signal, onAccepted, target, instanceId, isBalanced } = dispatch;
+    const { signal, onAccepted, target, instanceId, isBalanced, answer } = dispatch;
     const toAnswer = (route: Route, outcome: Receipt['outcome'], reply: JsonValue | undefined): Answer => ({
       messageId: envelope.id,
       target,
@@ -162,7 +168,7 @@ export class Messenger {
     });
     const { route, outcome, reply } = await courier.deliver({
       envelope,
-      request: { target, instanceId, isBalanced },
+      request: { target, instanceId, isBalanced, answer },
       conversation,
       deadlineAtMs: clock.monotonicMs() + dispatch.timeoutMs,
       handlerTries,

@@ -4,7 +4,7 @@ import type { FoundMembrane } from '../resolver.js';
 import type { Transport } from '../transports/transport.js';
 import { RouteHealth } from './route-health.js';
 import { planRoutes, type OwnRealms, type Reachable } from './route-planner.js';
-import { routeKey, type Route } from './route.js';
+import { isKeeping, routeKey, type Route } from './route.js';
 
 /** How long a plan serves without a look at what the resolver knows. */
 const PLAN_TTL_MS = 1_000;
@@ -24,6 +24,11 @@ export interface RouteRequest {
   readonly target: string;
   readonly instanceId: string | undefined;
   readonly isBalanced: boolean;
+  /**
+   * `wanted`: somebody waits for the handler, so that routes which rest are tried too. `needed`: and cannot be told by a
+   * message, so that it goes only where an answer comes back.
+   */
+  readonly answer: 'unneeded' | 'wanted' | 'needed';
 }
 
 /** The direct ways to the instances of a membrane. */
@@ -74,7 +79,10 @@ export class RouteFinder {
   }
 
   /** The routes of a plan that fit a request. Those that failed lately are left out. */
-  choose({ instances, routes }: DirectPlan, { instanceId, isBalanced }: RouteRequest): readonly Route[] {
+  choose(
+    { instances, routes }: DirectPlan,
+    { instanceId, isBalanced, answer }: RouteRequest,
+  ): readonly Route[] {
     let chosen = routes;
     if (instanceId !== undefined) {
       chosen = instances.find((instance) => instance.instanceId === instanceId)?.routes ?? [];
@@ -84,9 +92,10 @@ export class RouteFinder {
         (instance) => instance.routes,
       );
     }
-    return chosen.some((route) => this.#health.isResting(routeKey(route)))
-      ? chosen.filter((route) => !this.#health.isResting(routeKey(route)))
-      : chosen;
+    if (answer === 'needed') return chosen.filter((route) => !isKeeping(route));
+    const isLeftOut = (route: Route): boolean =>
+      (answer === 'unneeded' || isKeeping(route)) && this.#health.isResting(routeKey(route));
+    return chosen.some(isLeftOut) ? chosen.filter((route) => !isLeftOut(route)) : chosen;
   }
 
   /**
@@ -104,7 +113,7 @@ export class RouteFinder {
       const isUsable = relay.relay && relay.id !== this.#parts.id && relay.id !== receiver?.id;
       if (!isUsable || path.includes(relay.id)) continue;
       const plan = this.known(relay.id) ?? (await this.find(relay.id));
-      for (const via of this.choose(plan, { target: relay.id, instanceId: undefined, isBalanced: false })) {
+      for (const via of this.choose(plan, toRelay(relay.id))) {
         // What lies on a volume is read by its owner alone.
         if (via.kind === 'shared-volume') continue;
         routes.push({ ...via, kind: 'relay', address: relay.id, instanceId: undefined });
@@ -181,6 +190,10 @@ export class RouteFinder {
       parent = ancestor.parent;
     }
   }
+}
+
+function toRelay(target: string): RouteRequest {
+  return { target, instanceId: undefined, isBalanced: false, answer: 'unneeded' };
 }
 
 /** Who is well first, who drains last; the registry's order among equals. */

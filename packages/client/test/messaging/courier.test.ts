@@ -93,7 +93,7 @@ function begin(scripts: Record<string, Script[]>, membranes: FoundMembrane[] = [
   const courier = new Courier({ routes, clock: systemClock, random: () => 0 });
   const consign = (given: Partial<Consignment> = {}): Consignment => ({
     envelope: { id: 'm', sender: 'cook', target: 'oven', payload: 1, attempt: 1 },
-    request: { target: 'oven', instanceId: undefined, isBalanced: false },
+    request: { target: 'oven', instanceId: undefined, isBalanced: false, answer: 'unneeded' },
     conversation: undefined,
     deadlineAtMs: systemClock.monotonicMs() + 10_000,
     handlerTries: 3,
@@ -180,6 +180,22 @@ describe('a message', () => {
     byId.set('oven', membrane('oven', { endpoints: [{ mode: 'ipc', address: 'new-socket', realm: 's' }] }));
     expect((await delivering).route.address).toBe('new-socket');
     expect(forgotten).toContain('oven');
+  });
+
+  it('for whose answer somebody waits tries routes that rest, and goes nowhere without one where it is needed', async () => {
+    const { transport, courier, consign } = begin({
+      'oven-socket': ['not_delivered', PROCESSED],
+      'oven-volume': [QUEUED],
+    });
+    await courier.deliver(consign());
+    const request = { target: 'oven', instanceId: undefined, isBalanced: false } as const;
+    await courier.deliver(consign({ request: { ...request, answer: 'wanted' } }));
+    expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven-socket']);
+    const cut = begin({ 'oven-volume': [QUEUED], oven: [QUEUED] });
+    const deadlineAtMs = systemClock.monotonicMs() + 50;
+    const needed = cut.consign({ request: { ...request, answer: 'needed' }, deadlineAtMs });
+    await expect(cut.courier.deliver(needed)).rejects.toMatchObject({ code: 'not_delivered' });
+    expect(new Set(addressesOf(cut.transport))).toEqual(new Set(['oven-socket']));
   });
 
   it('goes through a relay above the receiver that both can reach', async () => {
