@@ -21,7 +21,7 @@ describe('the quickstart', () => {
     const story = start(process.execPath, [QUICKSTART, '--once'], { environment });
     const code = await story.ended;
     const { stdout, stderr } = story.said;
-    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout, stderr: '' });
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout, stderr: '"oven" has handled it, by ipc\n' });
     const chapters = stdout.split(/Any program becomes|The lamp is killed|and after five|The registry stops/);
     expect(chapters).toHaveLength(5);
     const [beginning = '', guest = '', unhealthy = '', gone = '', restarted = ''] = chapters;
@@ -35,6 +35,8 @@ describe('the quickstart', () => {
     }
     expect(beginning).toMatch(/oven is registered, and finds kitchen at \S+\/inbox\/kitchen\n/);
     expect(beginning).toMatch(/\$ membrane discover oven\nid: +oven\n/);
+    expect(beginning).toMatch(/^oven gets "preheat to 200" from \S+$/m);
+    expect(beginning).toMatch(/^this is oven$/m);
     expect(guest).toMatch(row('radio', 'active', 'kitchen'));
     expect(unhealthy).toMatch(row('lamp', 'unhealthy', 'kitchen'));
     expect(unhealthy).not.toContain('radio');

@@ -37,6 +37,7 @@ export function useMembrane() {
       XDG_STATE_HOME: stateDirectory,
       MEMBRANE_REGISTRY_URL: registryUrl,
       MEMBRANE_SHARED_ROOT: join(home, 'shared'),
+      MEMBRANE_SOCKET_DIR: join(home, 'sockets'),
     };
     const startMembrane = (args: readonly string[], options: ProcessOptions = {}): Process =>
       start(process.execPath, [BIN, ...args], {
