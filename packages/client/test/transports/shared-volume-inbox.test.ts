@@ -494,6 +494,7 @@ describe('consumers of one directory', () => {
       expect(await recovery.recover('')).toBe(0);
       clock.advance(20_000);
     }
+    expect(await recovery.recover('')).toBe(0);
     expect(await namesIn(directory, 'new')).toEqual([]);
     clock.advance(11_000);
     expect(await recovery.recover('')).toBe(1);
