@@ -49,6 +49,12 @@ export class FrameWriter {
     return this.#socket.writableLength + this.#characters;
   }
 
+  /** At once, for one that nothing will follow soon; else with those that come in the same turn. */
+  writeNow(text: string): void {
+    this.#texts.push(text);
+    this.flush();
+  }
+
   write(text: string): void {
     this.#texts.push(text);
     this.#characters += text.length;

@@ -165,8 +165,10 @@ export class PeerConnection {
       return;
     }
     pending.writes += 1;
+    const isAlone = this.#inFlight.size === 0;
     this.#inFlight.set(pending.id, pending);
-    this.#link?.write(`{"m":${text}}`);
+    if (isAlone) this.#link?.writeNow(`{"m":${text}}`);
+    else this.#link?.write(`{"m":${text}}`);
   }
 
   #take(id: string): PendingSend | undefined {

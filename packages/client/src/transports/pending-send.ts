@@ -1,40 +1,55 @@
 import { MembraneError } from '@membrane/protocol';
-import type { OutgoingMessage, SendHooks, TransportResult } from './transport.js';
+import type { OutgoingMessage, RouteAddress, SendHooks, TransportResult } from './transport.js';
+
+/** Who keeps a send until it is settled. */
+export interface SendKeeper {
+  /** Before the promise of the send settles. */
+  onSettled(pending: PendingSend): void;
+  /** The caller wants no answer any more, and has been told so. */
+  onAborted(pending: PendingSend): void;
+}
 
 /** A send that somebody waits for. Settles once. */
 export class PendingSend {
   readonly message: OutgoingMessage;
+  readonly to: RouteAddress;
   /** How often it was written to a connection. */
   writes = 0;
   isSettled = false;
-  readonly #hooks: SendHooks;
+  readonly #hooks: SendHooks | undefined;
+  readonly #keeper: SendKeeper;
   readonly #resolve: (result: TransportResult) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #onSettled: () => void;
-  readonly #onAbort: (() => void) | undefined;
+  #onAbort: (() => void) | undefined;
 
   constructor(
-    message: OutgoingMessage,
-    hooks: SendHooks,
-    settle: {
-      resolve: (result: TransportResult) => void;
-      reject: (error: unknown) => void;
-      /** Before either of them. */
-      onSettled: () => void;
-      onAbort: (pending: PendingSend) => void;
+    {
+      message,
+      to,
+      hooks,
+      keeper,
+    }: {
+      message: OutgoingMessage;
+      to: RouteAddress;
+      hooks: SendHooks | undefined;
+      keeper: SendKeeper;
     },
+    resolve: (result: TransportResult) => void,
+    reject: (error: unknown) => void,
   ) {
     this.message = message;
+    this.to = to;
     this.#hooks = hooks;
-    this.#resolve = settle.resolve;
-    this.#reject = settle.reject;
-    this.#onSettled = settle.onSettled;
-    if (hooks.signal === undefined) return;
+    this.#keeper = keeper;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const signal = hooks?.signal;
+    if (signal === undefined) return;
     this.#onAbort = () => {
-      this.reject(hooks.signal?.reason);
-      settle.onAbort(this);
+      this.reject(signal.reason);
+      keeper.onAborted(this);
     };
-    hooks.signal.addEventListener('abort', this.#onAbort, { once: true });
+    signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   get id(): string {
@@ -42,11 +57,11 @@ export class PendingSend {
   }
 
   get signal(): AbortSignal | undefined {
-    return this.#hooks.signal;
+    return this.#hooks?.signal;
   }
 
   accept(): void {
-    this.#hooks.onAccepted?.();
+    this.#hooks?.onAccepted?.();
   }
 
   resolve(result: TransportResult): void {
@@ -60,8 +75,8 @@ export class PendingSend {
   #settle(): boolean {
     if (this.isSettled) return false;
     this.isSettled = true;
-    if (this.#onAbort !== undefined) this.#hooks.signal?.removeEventListener('abort', this.#onAbort);
-    this.#onSettled();
+    if (this.#onAbort !== undefined) this.#hooks?.signal?.removeEventListener('abort', this.#onAbort);
+    this.#keeper.onSettled(this);
     return true;
   }
 }

@@ -122,6 +122,11 @@ export class StreamLink {
     this.#writer?.write(text);
   }
 
+  /** Does not wait for others of the same turn. */
+  writeNow(text: string): void {
+    this.#writer?.writeNow(text);
+  }
+
   /** Asks whether the receiver is there; ends the link where nothing came for long. */
   checkAlive(): void {
     if (!this.isOpen) return;

@@ -1,11 +1,11 @@
 import { MembraneError, MESSAGES_PATH } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../clock.js';
-import { ProcessHold } from '../process-hold.js';
+import { LazyProcessHold } from '../lazy-process-hold.js';
 import type { AddressPolicy, Dial } from './address-policy.js';
 import { DeadlineSweep } from './deadline-sweep.js';
 import { PeerConnection } from './peer-connection.js';
-import { notDelivered, PendingSend } from './pending-send.js';
+import { notDelivered, PendingSend, type SendKeeper } from './pending-send.js';
 import { PostTransport } from './post-transport.js';
 import { DEFAULT_STREAM_TRANSPORT_LIMITS, type StreamTransportLimits } from './stream-limits.js';
 import type { OutgoingMessage, RouteAddress, SendHooks, Transport, TransportResult } from './transport.js';
@@ -32,8 +32,9 @@ export class StreamTransport implements Transport {
   readonly #limits: StreamTransportLimits;
   readonly #post: PostTransport;
   readonly #postAddresses: LRUCache<string, true>;
-  readonly #hold: ProcessHold | undefined;
+  readonly #hold: LazyProcessHold | undefined;
   readonly #sweep: DeadlineSweep;
+  /** By address: a path and a URL are never alike. */
   readonly #peers = new Map<string, PeerConnection>();
   /** Those that wait until another connection may be closed. */
   readonly #waitingPeers = new Set<PeerConnection>();
@@ -58,29 +59,24 @@ export class StreamTransport implements Transport {
       ttl: postTtlMs,
       perf: { now: () => clock.monotonicMs() },
     });
-    this.#hold = holdsProcess ? new ProcessHold() : undefined;
+    this.#hold = holdsProcess ? new LazyProcessHold() : undefined;
     this.#sweep = new DeadlineSweep(clock, (nowMs) => this.#endLate(nowMs));
   }
 
-  send(message: OutgoingMessage, to: RouteAddress, hooks: SendHooks = {}): Promise<TransportResult> {
+  send(message: OutgoingMessage, to: RouteAddress, hooks?: SendHooks): Promise<TransportResult> {
     return new Promise((resolve, reject) => {
-      hooks.signal?.throwIfAborted();
+      hooks?.signal?.throwIfAborted();
       if (this.#isClosed) throw closed();
       const nowMs = this.#clock.monotonicMs();
-      if (message.deadlineAtMs <= nowMs) throw notDelivered(to.address, 'the deadline is over');
-      const key = `${to.kind} ${to.address}`;
-      const pending: PendingSend = new PendingSend(message, hooks, {
-        resolve,
-        reject,
-        onSettled: this.#onSettled,
-        onAbort: () => this.#peers.get(key)?.forget(pending),
-      });
+      const { address } = to;
+      if (message.deadlineAtMs <= nowMs) throw notDelivered(address, 'the deadline is over');
+      const pending = new PendingSend({ message, to, hooks, keeper: this.#keeper }, resolve, reject);
       this.#hold?.add();
-      if (this.#postAddresses.size > 0 && this.#postAddresses.has(key)) {
-        this.#sendByPost([pending], to);
+      if (this.#postAddresses.size > 0 && this.#postAddresses.has(address)) {
+        this.#sendByPost(pending);
         return;
       }
-      const peer = this.#peers.get(key) ?? this.#addPeer(key, to);
+      const peer = this.#peers.get(address) ?? this.#addPeer(to);
       peer.lastUsedMs = nowMs;
       this.#sweep.watch(message.deadlineAtMs);
       peer.send(pending);
@@ -90,9 +86,7 @@ export class StreamTransport implements Transport {
 
   skip(to: RouteAddress, skipped: { session: string; stream: string; sequence: number }): void {
     const { session, stream, sequence } = skipped;
-    this.#peers
-      .get(`${to.kind} ${to.address}`)
-      ?.writeSkip(JSON.stringify({ skip: { session, stream, sequence } }));
+    this.#peers.get(to.address)?.writeSkip(JSON.stringify({ skip: { session, stream, sequence } }));
   }
 
   async close(): Promise<void> {
@@ -102,32 +96,37 @@ export class StreamTransport implements Transport {
     this.#waitingPeers.clear();
     for (const peer of this.#peers.values()) peer.close(closed());
     this.#peers.clear();
+    this.#hold?.release();
     await this.#post.close();
   }
 
-  readonly #onSettled = (): void => this.#hold?.remove();
+  readonly #keeper: SendKeeper = {
+    onSettled: () => this.#hold?.remove(),
+    onAborted: (pending) => this.#peers.get(pending.to.address)?.forget(pending),
+  };
 
-  #addPeer(key: string, to: RouteAddress): PeerConnection {
+  #addPeer(to: RouteAddress): PeerConnection {
+    const { address } = to;
     const peer: PeerConnection = new PeerConnection({
-      address: to.address,
+      address,
       findDial: () => this.#findDial(to),
       clock: this.#clock,
       random: this.#random,
       limits: this.#limits,
       onNoWebSocket: (sends) => {
-        this.#postAddresses.set(key, true);
-        this.#sendByPost(sends, to);
+        this.#postAddresses.set(address, true);
+        for (const pending of sends) this.#sendByPost(pending);
       },
       onIdle: () => {
-        if (!peer.holdsConnection && this.#peers.get(key) === peer) {
-          this.#peers.delete(key);
+        if (!peer.holdsConnection && this.#peers.get(address) === peer) {
+          this.#peers.delete(address);
           this.#waitingPeers.delete(peer);
         }
         if (this.#waitingPeers.size > 0) this.#connectWaiting();
       },
       wakeAt: (atMs) => this.#sweep.watch(atMs),
     });
-    this.#peers.set(key, peer);
+    this.#peers.set(address, peer);
     this.#aliveTimer ??= this.#clock.setTimer(() => this.#checkAlive(), this.#limits.pingIntervalMs);
     return peer;
   }
@@ -153,31 +152,28 @@ export class StreamTransport implements Transport {
 
   #makeRoom(): boolean {
     let held = 0;
-    let oldest: [string, PeerConnection] | undefined;
-    for (const entry of this.#peers) {
-      const [, peer] = entry;
+    let oldest: PeerConnection | undefined;
+    for (const peer of this.#peers.values()) {
       if (!peer.holdsConnection) continue;
       held += 1;
-      if (peer.isIdle && (oldest === undefined || peer.lastUsedMs < oldest[1].lastUsedMs)) oldest = entry;
+      if (peer.isIdle && (oldest === undefined || peer.lastUsedMs < oldest.lastUsedMs)) oldest = peer;
     }
     if (held < this.#limits.maxConnections) return true;
     if (oldest === undefined) return false;
-    this.#drop(...oldest);
+    this.#drop(oldest);
     return true;
   }
 
-  #drop(key: string, peer: PeerConnection): void {
-    this.#peers.delete(key);
+  #drop(peer: PeerConnection): void {
+    this.#peers.delete(peer.address);
     peer.close();
   }
 
-  #sendByPost(sends: readonly PendingSend[], to: RouteAddress): void {
-    for (const pending of sends) {
-      this.#post
-        .send(pending.message, to, { signal: pending.signal })
-        .then((result) => pending.resolve(result))
-        .catch((error: unknown) => pending.reject(error));
-    }
+  #sendByPost(pending: PendingSend): void {
+    this.#post
+      .send(pending.message, pending.to, { signal: pending.signal })
+      .then((result) => pending.resolve(result))
+      .catch((error: unknown) => pending.reject(error));
   }
 
   #endLate(nowMs: number): number {
@@ -189,8 +185,8 @@ export class StreamTransport implements Transport {
   #checkAlive(): void {
     this.#aliveTimer = undefined;
     const idleSinceMs = this.#clock.monotonicMs() - this.#limits.idleTimeoutMs;
-    for (const [key, peer] of this.#peers) {
-      if (peer.isIdle && peer.lastUsedMs <= idleSinceMs) this.#drop(key, peer);
+    for (const peer of this.#peers.values()) {
+      if (peer.isIdle && peer.lastUsedMs <= idleSinceMs) this.#drop(peer);
       else peer.checkAlive();
     }
     if (this.#peers.size === 0) return;
