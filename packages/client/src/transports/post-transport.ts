@@ -70,10 +70,11 @@ export class PostTransport implements Transport {
   ): Promise<TransportResult> {
     signal?.throwIfAborted();
     this.#assertOpen();
+    const leftMs = message.deadlineAtMs - this.#clock.monotonicMs();
+    if (leftMs <= 0) throw notDelivered(to.address, 'the deadline is over');
     const limit = new AbortController();
     const abort = (): void => limit.abort();
-    const leftMs = message.deadlineAtMs - this.#clock.monotonicMs();
-    const timer = this.#clock.setTimer(abort, Math.min(Math.max(leftMs, 0), MAX_TIMER_MS));
+    const timer = this.#clock.setTimer(abort, Math.min(leftMs, MAX_TIMER_MS));
     signal?.addEventListener('abort', abort, { once: true });
     this.#underWay.add(limit);
     this.#hold?.add();
