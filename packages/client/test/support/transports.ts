@@ -7,7 +7,7 @@ import { socketPath } from '../../src/transports/socket-path.js';
 import type { ReceiverLimits } from '../../src/transports/stream-limits.js';
 import { StreamTransport, type StreamTransportOptions } from '../../src/transports/stream-transport.js';
 import type { OutgoingMessage, RouteAddress } from '../../src/transports/transport.js';
-import type { FakeTaker } from './fake-taker.js';
+import type { MessageTaker } from '../../src/messaging/message-taker.js';
 import type { JsonValue } from '@membrane/protocol';
 
 export const OVEN = { namespace: 'default', id: 'oven', instanceId: 'default' };
@@ -31,7 +31,7 @@ export function useTransports() {
   return {
     keep,
     openTcp: async (
-      taker: FakeTaker,
+      taker: MessageTaker,
       limits?: Partial<ReceiverLimits>,
       port = 0,
     ): Promise<OpenedReceiver & { receiver: TcpReceiver }> => {
@@ -43,7 +43,7 @@ export function useTransports() {
     },
     openSocket: async (
       directory: string,
-      taker: FakeTaker,
+      taker: MessageTaker,
       limits?: Partial<ReceiverLimits>,
     ): Promise<OpenedReceiver> => {
       const path = socketPath(directory, OVEN);

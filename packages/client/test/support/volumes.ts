@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.js';
+import type { MessageTaker } from '../../src/messaging/message-taker.js';
 import { Maildir } from '../../src/transports/maildir.js';
 import {
   SharedVolumeInbox,
@@ -40,7 +41,7 @@ export function useVolumes() {
 
   const openInbox = (
     directory: string,
-    taker = new FakeTaker(),
+    taker: MessageTaker = new FakeTaker(),
     options: Partial<SharedVolumeInboxOptions> = {},
   ): SharedVolumeInbox => {
     const inbox = new SharedVolumeInbox({
