@@ -16,6 +16,9 @@ const MASKED = 0x80;
 const MAX_HEADER_BYTES = 14;
 const MASK_POOL_BYTES = 4_096;
 
+const masks = Buffer.alloc(MASK_POOL_BYTES);
+let maskPosition = MASK_POOL_BYTES;
+
 /** How frames of this end are masked (RFC 6455, section 5.3): those of a client are. */
 export type Masking =
   | 'none'
@@ -32,8 +35,6 @@ export class FrameWriter {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
   readonly #masking: Masking;
-  readonly #masks = Buffer.alloc(MASK_POOL_BYTES);
-  #maskPosition = MASK_POOL_BYTES;
   #texts: string[] = [];
   #characters = 0;
   #isFlushPlanned = false;
@@ -49,12 +50,13 @@ export class FrameWriter {
     return this.#socket.writableLength + this.#characters;
   }
 
-  /** At once, for one that nothing will follow soon; else with those that come in the same turn. */
+  /** At once, for a frame that nothing will follow soon. */
   writeNow(text: string): void {
     this.#texts.push(text);
     this.flush();
   }
 
+  /** With those that come in the same turn. */
   write(text: string): void {
     this.#texts.push(text);
     this.#characters += text.length;
@@ -109,23 +111,23 @@ export class FrameWriter {
     }
     if (this.#masking === 'zero') position = bytes.writeUInt32BE(0, position);
     if (this.#masking !== 'random') return position + bytes.write(text, position);
-    const mask = this.#nextMask();
-    this.#masks.copy(bytes, position, mask, mask + 4);
+    const mask = nextMask();
+    masks.copy(bytes, position, mask, mask + 4);
     position += 4;
     const end = position + bytes.write(text, position);
     for (let index = position, phase = 0; index < end; index += 1, phase += 1) {
-      bytes[index] = (bytes[index] ?? 0) ^ (this.#masks[mask + (phase & 3)] ?? 0);
+      bytes[index] = (bytes[index] ?? 0) ^ (masks[mask + (phase & 3)] ?? 0);
     }
     return end;
   }
+}
 
-  /** Where the next four random bytes are. */
-  #nextMask(): number {
-    if (this.#maskPosition === MASK_POOL_BYTES) {
-      randomFillSync(this.#masks);
-      this.#maskPosition = 0;
-    }
-    this.#maskPosition += 4;
-    return this.#maskPosition - 4;
+/** Where the next four random bytes are. */
+function nextMask(): number {
+  if (maskPosition === MASK_POOL_BYTES) {
+    randomFillSync(masks);
+    maskPosition = 0;
   }
+  maskPosition += 4;
+  return maskPosition - 4;
 }
