@@ -18,6 +18,7 @@ import {
   type OnMessageOptions,
 } from './messaging/handlers.js';
 import type { Message } from './messaging/message.js';
+import type { MessageSender } from './messaging/message-sender.js';
 import type { Messaging } from './messaging/messaging.js';
 import {
   parseClientOptions,
@@ -97,6 +98,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   readonly #handlers: Handlers;
   /** Loaded when it is needed: who only registers pays nothing for it. */
   #messaging: Promise<Messaging> | undefined;
+  /** Once it is there, messages need not wait for it. */
+  #sender: MessageSender | undefined;
   /** Takes back what `autoRegister()` set up. */
   #forgetAuto: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -233,7 +236,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    */
   async sendMessage(target: string, payload: JsonValue, options: SendOptions = {}): Promise<Delivery> {
     this.#assertOpen();
-    return (await (await this.#loadMessaging()).sender()).send(target, payload, options);
+    const sender = (this.#sender ??= await (await this.#loadMessaging()).sender());
+    return sender.send(target, payload, options);
   }
 
   /**

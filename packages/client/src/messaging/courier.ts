@@ -12,7 +12,7 @@ import type { Conversation } from './conversation.js';
 import type { KnownEnvelope } from './message.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RouteFinder, RouteRequest } from './route-finder.js';
-import { isKeeping, routeKey, type Route } from './route.js';
+import { isKeeping, type Route } from './route.js';
 
 /**
  * What a failed try means: the next route may do; the same one may do later; the handler may do better next time; the
@@ -84,24 +84,39 @@ export class Courier {
   }
 
   /**
-   * Goes on until it is handed over, or there is no hope.
+   * Hands a message to the best route, where that is at hand and gives the strongest outcome: most need nothing more,
+   * and this is made of little. Undefined where there is none.
+   * @throws MembraneError why not; `deliver` goes on from there.
+   */
+  sendNow(consignment: Consignment): Promise<Receipt> | undefined {
+    const { routes } = this.#parts;
+    const { request } = consignment;
+    const plan = routes.known(request.target);
+    const route = plan === undefined ? undefined : routes.choose(plan, request)[0];
+    return route === undefined || isKeeping(route) ? undefined : this.#handOver(consignment, route);
+  }
+
+  /**
+   * Goes on until it is handed over, or there is no hope. `failure`: what the best route has said.
    * @throws MembraneError with `details.attempts`: `not_delivered` at the deadline, else what makes it hopeless; the
    * reason of the signal.
    */
-  async deliver(consignment: Consignment): Promise<Receipt> {
+  async deliver(consignment: Consignment, failure?: MembraneError): Promise<Receipt> {
     const { clock, random } = this.#parts;
     const { attempts, deadlineAtMs, signal, handlerTries } = consignment;
     let failures = 0;
     let handlerFailures = 0;
-    for (;;) {
-      let error: MembraneError;
-      try {
-        return await this.tryRoutes(consignment);
-      } catch (cause) {
-        signal.throwIfAborted();
-        error = toMembraneError(cause);
+    for (let isFirst = true; ; isFirst = false) {
+      let error = isFirst ? failure : undefined;
+      if (error === undefined || verdictOn(error) === 'next-route') {
+        try {
+          return await this.tryRoutes(consignment);
+        } catch (cause) {
+          signal.throwIfAborted();
+          error = toMembraneError(cause);
+        }
       }
-      const verdict = VERDICTS[error.code] ?? 'final';
+      const verdict = verdictOn(error);
       if (verdict === 'handler') handlerFailures += 1;
       if (verdict === 'final' || handlerFailures >= handlerTries) throw attempts.explain(error);
       failures += 1;
@@ -124,10 +139,12 @@ export class Courier {
     const tryAll = async (several: readonly Route[]): Promise<Receipt | undefined> => {
       for (const route of several) {
         if (failure !== undefined && clock.monotonicMs() >= consignment.deadlineAtMs) throw failure;
-        const tried = await this.#tryRoute(consignment, route);
-        if (!isMembraneError(tried)) return tried;
-        failure = failure === undefined || tried.code !== 'not_delivered' ? tried : failure;
-        if ((VERDICTS[tried.code] ?? 'final') !== 'next-route') throw tried;
+        try {
+          return await this.#handOver(consignment, route);
+        } catch (error) {
+          if (!isMembraneError(error) || verdictOn(error) !== 'next-route') throw error;
+          if (failure === undefined || error.code !== 'not_delivered') failure = error;
+        }
       }
       return undefined;
     };
@@ -144,43 +161,55 @@ export class Courier {
     throw failure ?? new MembraneError('not_delivered', `no route leads to "${target}"`);
   }
 
-  async #tryRoute(consignment: Consignment, route: Route): Promise<Receipt | MembraneError> {
-    const { envelope, conversation, deadlineAtMs, signal, trySignal, onAccepted, attempts, request } =
-      consignment;
-    const stream = envelope.stream ?? undefined;
-    const sequence = envelope.sequence ?? undefined;
-    const place = isKeeping(route) ? routeKey(route) : undefined;
+  #handOver(consignment: Consignment, route: Route): Promise<Receipt> {
+    const { envelope, conversation, deadlineAtMs, trySignal, onAccepted, attempts, request } = consignment;
     if (conversation !== undefined) {
-      if (stream !== undefined && sequence !== undefined) {
-        envelope.floor = conversation.floor(stream, sequence, place);
+      const { stream, sequence } = envelope;
+      if (stream != null && sequence != null) {
+        envelope.floor = conversation.floor(stream, sequence, isKeeping(route) ? route.key : undefined);
       }
       // A relay, or the mailbox, hands it to whichever instance can be reached then.
       envelope.instance_id = request.instanceId ?? route.instanceId;
     }
-    try {
-      const result = await route.transport.send({ envelope, deadlineAtMs }, route.via, {
+    return route.transport
+      .send({ envelope, deadlineAtMs }, route.via, {
         signal: trySignal,
         onAccepted: onAccepted === undefined ? undefined : () => onAccepted(route, attempts),
-      });
-      this.#parts.routes.worked(route);
-      if (conversation !== undefined && sequence !== undefined) {
-        const isKept = result.outcome === 'queued';
-        conversation.settle(stream, sequence, isKept ? { keptAt: routeKey(route) } : 'processed');
-      }
-      return { outcome: result.outcome, reply: result.reply, route };
-    } catch (cause) {
-      signal.throwIfAborted();
-      const error = toMembraneError(cause);
-      attempts.failed(request.target, route, error);
-      this.#parts.routes.failed(route, error);
-      if (error.code === 'not_delivered' || error.code === 'wrong_receiver') {
-        this.#parts.routes.forget(request.target);
-      }
-      if (conversation !== undefined && !REFUSALS.has(error.code))
-        envelope.attempt = (envelope.attempt ?? 1) + 1;
-      return error;
-    }
+      })
+      .then(
+        ({ outcome, reply }) => {
+          this.#parts.routes.worked(route);
+          if (conversation !== undefined && envelope.sequence != null) {
+            const end = outcome === 'queued' ? { keptAt: route.key } : 'processed';
+            conversation.settle(envelope.stream ?? undefined, envelope.sequence, end);
+          }
+          return { outcome, reply, route };
+        },
+        (cause: unknown) => {
+          throw this.#noteFailure(consignment, route, cause);
+        },
+      );
   }
+
+  #noteFailure(
+    { envelope, conversation, signal, attempts, request }: Consignment,
+    route: Route,
+    cause: unknown,
+  ): MembraneError {
+    signal.throwIfAborted();
+    const { routes } = this.#parts;
+    const error = toMembraneError(cause);
+    attempts.failed(request.target, route, error);
+    routes.failed(route, error);
+    if (error.code === 'not_delivered' || error.code === 'wrong_receiver') routes.forget(request.target);
+    const mayHaveArrived = conversation !== undefined && !REFUSALS.has(error.code);
+    if (mayHaveArrived) envelope.attempt = (envelope.attempt ?? 1) + 1;
+    return error;
+  }
+}
+
+function verdictOn({ code }: MembraneError): Verdict {
+  return VERDICTS[code] ?? 'final';
 }
 
 function outOfTime({ request }: Consignment, cause: MembraneError): MembraneError {

@@ -34,9 +34,9 @@ export interface Delivery {
   readonly attempts: readonly DeliveryAttempt[];
 }
 
-/** With what the handler returned. */
+/** With what the handler returned; absent where that was nothing. */
 export interface Answer extends Delivery {
-  readonly reply: JsonValue | undefined;
+  readonly reply?: JsonValue;
 }
 
 /** What became of a broadcast at one member. */

@@ -6,6 +6,7 @@ import {
   validate,
   envelopeSchema,
   type JsonValue,
+  type Target,
 } from '@membrane/protocol';
 import { waitWithSignal } from '../abort.js';
 import type { Clock } from '../clock.js';
@@ -19,6 +20,7 @@ import type { Member, TargetFinder } from './target-finder.js';
 
 /** Members of a broadcast that are sent to at once. */
 const MAX_MEMBERS_AT_ONCE = 64;
+const MAX_TARGETS = 1_000;
 
 export interface MessageSenderParts {
   readonly id: string;
@@ -34,14 +36,22 @@ export interface MessageSenderParts {
 /** What `sendMessage`, `request`, `broadcast` and `reply` do. */
 export class MessageSender {
   readonly #parts: MessageSenderParts;
+  /** Parsed already. */
+  readonly #targets = new Map<string, Target>();
 
   constructor(parts: MessageSenderParts) {
     this.#parts = parts;
   }
 
-  async send(target: string, payload: JsonValue, options: SendOptions): Promise<Delivery> {
-    const { reply, ...delivery } = await this.#send(await this.#dispatch(target, payload, options), options);
-    return delivery;
+  send(text: string, payload: JsonValue, options: SendOptions): Promise<Delivery> {
+    const target = this.#parse(text);
+    if (target?.kind !== 'one') return this.#sendFound(text, payload, options);
+    try {
+      const member = { id: target.id, instanceId: undefined, isBalanced: false };
+      return this.#send(this.#toDispatch(member, payload, options), options).then(toDelivery);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** @throws MembraneError `handler_failed` with what the handler threw; as `send`. */
@@ -77,12 +87,30 @@ export class MessageSender {
     const member = { id, instanceId };
     try {
       const dispatch = this.#toDispatch({ ...member, isBalanced: false }, payload, options);
-      const { reply, ...delivery } = await this.#send(dispatch, options);
+      const delivery = toDelivery(await this.#send(dispatch, options));
       return { ...member, result: delivery.outcome === 'queued' ? 'queued' : 'delivered', delivery };
     } catch (cause) {
       options.signal?.throwIfAborted();
       const error = toMembraneError(cause);
       return { ...member, result: resultOf(error), error };
+    }
+  }
+
+  async #sendFound(text: string, payload: JsonValue, options: SendOptions): Promise<Delivery> {
+    return toDelivery(await this.#send(await this.#dispatch(text, payload, options), options));
+  }
+
+  /** Undefined where it is no target. */
+  #parse(text: string): Target | undefined {
+    const known = this.#targets.get(text);
+    if (known !== undefined) return known;
+    try {
+      const target = parseTarget(text);
+      if (this.#targets.size >= MAX_TARGETS) this.#targets.clear();
+      this.#targets.set(text, target);
+      return target;
+    } catch {
+      return undefined;
     }
   }
 
@@ -149,7 +177,14 @@ export class MessageSender {
       const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
       const value = await this.#waitFor(reply, leftMs, answer, signal);
       const { route, attempts } = answer ?? { route: UNKNOWN_ROUTE, attempts: [] };
-      return { messageId, target: dispatch.target, outcome: 'processed', route, attempts, reply: value };
+      return {
+        messageId,
+        target: dispatch.target,
+        outcome: 'processed',
+        route,
+        attempts,
+        ...(value === undefined ? undefined : { reply: value }),
+      };
     } finally {
       replies.forget(messageId);
     }
@@ -184,6 +219,13 @@ export class MessageSender {
       clearTimeout(timer);
     }
   }
+}
+
+/** A handler that returned nothing leaves nothing to take away. */
+function toDelivery(answer: Answer): Delivery {
+  if (answer.reply === undefined) return answer;
+  const { reply, ...delivery } = answer;
+  return delivery;
 }
 
 /** Where the reply was faster than the word of the route. */

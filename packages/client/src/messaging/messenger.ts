@@ -1,11 +1,11 @@
-import { MembraneError, type JsonValue } from '@membrane/protocol';
+import { isMembraneError, MembraneError, type JsonValue } from '@membrane/protocol';
 import type { Tell } from '../client-events.js';
 import type { Clock } from '../clock.js';
 import { ProcessHold } from '../process-hold.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { AttemptLog } from './attempt-log.js';
 import { Conversation } from './conversation.js';
-import type { Courier, Receipt } from './courier.js';
+import type { Consignment, Courier, Receipt } from './courier.js';
 import type { Answer } from './delivery.js';
 import type { KnownEnvelope } from './message.js';
 import type { Outbox } from './outbox.js';
@@ -46,6 +46,8 @@ export interface Dispatch extends RouteRequest {
   readonly onAccepted: ((answer: Answer) => void) | undefined;
 }
 
+type Delivering = RouteRequest & Pick<Dispatch, 'timeoutMs' | 'signal' | 'onAccepted'>;
+
 /**
  * Numbers messages, and keeps each until it is processed, kept durably by somebody else, or given up: then it is a dead
  * letter.
@@ -68,35 +70,22 @@ export class Messenger {
    * @throws MembraneError `not_delivered` at the deadline, or what makes it hopeless (`not_found`, `handler_failed`,
    * `payload_too_large`, …), with `details.attempts`; `client_closed`; the reason of the signal.
    */
-  async send(dispatch: Dispatch): Promise<Answer> {
-    dispatch.signal?.throwIfAborted();
-    this.#closed.signal.throwIfAborted();
-    const { outbox, maxPendingMessages } = this.#parts;
-    const { stream } = dispatch;
-    const name = nameOf(dispatch);
-    const conversation = this.#conversation(name, dispatch.instanceId);
-    if (this.#pending >= maxPendingMessages || conversation.lead(stream) >= MAX_LEAD) {
-      throw new MembraneError(
-        'not_delivered',
-        `${this.#pending} messages of this client are under way already; wait for some of them`,
-      );
+  send(dispatch: Dispatch): Promise<Answer> {
+    let conversation: Conversation;
+    try {
+      dispatch.signal?.throwIfAborted();
+      this.#closed.signal.throwIfAborted();
+      conversation = this.#conversation(nameOf(dispatch), dispatch.instanceId);
+      this.#assertRoom(conversation, dispatch.stream);
+    } catch (error) {
+      return Promise.reject(error);
     }
     this.#pending += 1;
     this.#hold.add();
-    let envelope: KnownEnvelope | undefined;
-    try {
-      const sequence = outbox?.nextSequence(name, stream);
-      if (sequence !== undefined) conversation.resume(stream, sequence);
-      envelope = this.#wrap(dispatch, conversation.session, sequence ?? conversation.begin(stream));
-      if (outbox !== undefined) await this.#keep(outbox, envelope, dispatch);
-      return await this.#deliver(envelope, dispatch, conversation);
-    } catch (error) {
-      if (envelope !== undefined) await this.#giveUp(envelope, conversation, toMembraneError(error));
-      throw error;
-    } finally {
-      this.#pending -= 1;
-      this.#hold.remove();
-    }
+    if (this.#parts.outbox !== undefined)
+      return this.#keepAndDeliver(this.#parts.outbox, dispatch, conversation);
+    const envelope = this.#wrap(dispatch, conversation.session, conversation.begin(dispatch.stream));
+    return this.#deliver(envelope, dispatch, conversation);
   }
 
   /** Sends one of an earlier run on; it is settled or buried when that is over. Never rejects. */
@@ -111,11 +100,9 @@ export class Messenger {
     const conversation = this.#conversation(nameOf(request), request.instanceId);
     if (sequence != null) conversation.resume(stream ?? undefined, sequence);
     const dispatch = { ...request, timeoutMs: ttlMs, signal: undefined, onAccepted: undefined };
-    try {
-      await this.#deliver(envelope, dispatch, conversation);
-    } catch (error) {
-      await this.#giveUp(envelope, conversation, toMembraneError(error));
-    }
+    this.#pending += 1;
+    this.#hold.add();
+    await this.#deliver(envelope, dispatch, conversation).catch(() => undefined);
   }
 
   /**
@@ -146,42 +133,62 @@ export class Messenger {
     this.#closed.abort(new MembraneError('client_closed', 'this client was closed'));
   }
 
-  #keep(outbox: Outbox, envelope: KnownEnvelope, { timeoutMs }: Dispatch): Promise<void> {
-    return outbox.put({ envelope, deadlineAtMs: Date.now() + timeoutMs, options: {} });
+  async #keepAndDeliver(outbox: Outbox, dispatch: Dispatch, conversation: Conversation): Promise<Answer> {
+    const { stream, timeoutMs } = dispatch;
+    let envelope: KnownEnvelope;
+    try {
+      const sequence = outbox.nextSequence(nameOf(dispatch), stream);
+      conversation.resume(stream, sequence);
+      envelope = this.#wrap(dispatch, conversation.session, sequence);
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+    try {
+      await outbox.put({ envelope, deadlineAtMs: Date.now() + timeoutMs, options: {} });
+    } catch (error) {
+      await this.#giveUp(envelope, conversation, error);
+      this.#end();
+      throw error;
+    }
+    return this.#deliver(envelope, dispatch, conversation);
   }
 
-  async #deliver(
-    envelope: KnownEnvelope,
-    dispatch: RouteRequest & Pick<Dispatch, 'timeoutMs' | 'signal' | 'onAccepted'>,
-    conversation: Conversation,
-  ): Promise<Answer> {
+  /** Most messages need the first try alone, and no more than two promises. */
+  #deliver(envelope: KnownEnvelope, dispatch: Delivering, conversation: Conversation): Promise<Answer> {
     const { courier, clock, handlerTries, outbox } = this.#parts;
+    const { signal, onAccepted, target } = dispatch;
     const attempts = new AttemptLog();
-    const { signal, onAccepted, target, instanceId, isBalanced, answer } = dispatch;
-    const toAnswer = (route: Route, outcome: Receipt['outcome'], reply: JsonValue | undefined): Answer => ({
-      messageId: envelope.id,
-      target,
-      outcome,
-      route: { kind: route.kind, address: route.address },
-      attempts: attempts.succeeded(target, route, outcome),
-      reply,
-    });
-    const { route, outcome, reply } = await courier.deliver({
+    const consignment: Consignment = {
       envelope,
-      request: { target, instanceId, isBalanced, answer },
+      request: dispatch,
       conversation,
       deadlineAtMs: clock.monotonicMs() + dispatch.timeoutMs,
       handlerTries,
       signal: signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]),
       trySignal: signal,
-      onAccepted: onAccepted && ((by) => onAccepted(toAnswer(by, 'accepted', undefined))),
+      onAccepted: onAccepted && ((by) => onAccepted(toAnswer(envelope.id, target, attempts, by, 'accepted'))),
       attempts,
-    });
-    await outbox?.settle(envelope.id);
-    return toAnswer(route, outcome, reply);
+    };
+    const succeed = ({ route, outcome, reply }: Receipt): Answer | Promise<Answer> => {
+      this.#end();
+      const answer = toAnswer(envelope.id, target, attempts, route, outcome, reply);
+      return outbox === undefined ? answer : outbox.settle(envelope.id).then(() => answer);
+    };
+    const fail = async (error: unknown): Promise<never> => {
+      await this.#giveUp(envelope, conversation, error);
+      this.#end();
+      throw error;
+    };
+    const first = courier.sendNow(consignment);
+    if (first === undefined) return courier.deliver(consignment).then(succeed, fail);
+    return first.then(succeed, (error: unknown) =>
+      isMembraneError(error) ? courier.deliver(consignment, error).then(succeed, fail) : fail(error),
+    );
   }
 
-  async #giveUp(envelope: KnownEnvelope, conversation: Conversation, error: MembraneError): Promise<void> {
+  async #giveUp(envelope: KnownEnvelope, conversation: Conversation, cause: unknown): Promise<void> {
+    const error = toMembraneError(cause);
     const { stream, sequence, id } = envelope;
     const { routes, outbox, tell } = this.#parts;
     if (sequence != null) {
@@ -198,6 +205,20 @@ export class Messenger {
       // It is still in the outbox, and tried again by the next run.
     }
     tell('deadLetter', { envelope, error });
+  }
+
+  #end(): void {
+    this.#pending -= 1;
+    this.#hold.remove();
+  }
+
+  /** @throws MembraneError `not_delivered` where too much is under way. */
+  #assertRoom(conversation: Conversation, stream: string | undefined): void {
+    if (this.#pending < this.#parts.maxPendingMessages && conversation.lead(stream) < MAX_LEAD) return;
+    throw new MembraneError(
+      'not_delivered',
+      `${this.#pending} messages of this client are under way already; wait for some of them`,
+    );
   }
 
   #conversation(name: string, instanceId: string | undefined): Conversation {
@@ -251,4 +272,23 @@ export class Messenger {
 /** Numbers of one instance are no numbers of the others. */
 function nameOf({ target, instanceId }: Pick<RouteRequest, 'target' | 'instanceId'>): string {
   return instanceId === undefined ? target : `${target}/${instanceId}`;
+}
+
+function toAnswer(
+  messageId: string,
+  target: string,
+  attempts: AttemptLog,
+  route: Route,
+  outcome: Receipt['outcome'],
+  reply?: JsonValue,
+): Answer {
+  const { kind, address } = route;
+  return {
+    messageId,
+    target,
+    outcome,
+    route: { kind, address },
+    attempts: attempts.succeeded(target, route, outcome),
+    ...(reply === undefined ? undefined : { reply }),
+  };
 }

@@ -92,9 +92,10 @@ export class RouteFinder {
         (instance) => instance.routes,
       );
     }
+    if (answer !== 'needed' && !this.#health.isAnyResting) return chosen;
     if (answer === 'needed') return chosen.filter((route) => !isKeeping(route));
     const isLeftOut = (route: Route): boolean =>
-      (answer === 'unneeded' || isKeeping(route)) && this.#health.isResting(routeKey(route));
+      (answer === 'unneeded' || isKeeping(route)) && this.#health.isResting(routeKey(route.via));
     return chosen.some(isLeftOut) ? chosen.filter((route) => !isLeftOut(route)) : chosen;
   }
 
@@ -116,7 +117,8 @@ export class RouteFinder {
       for (const via of this.choose(plan, toRelay(relay.id))) {
         // What lies on a volume is read by its owner alone.
         if (via.kind === 'shared-volume') continue;
-        routes.push({ ...via, kind: 'relay', address: relay.id, instanceId: undefined });
+        const place = { kind: 'relay', address: relay.id } as const;
+        routes.push({ ...via, ...place, key: routeKey(place), instanceId: undefined });
       }
     }
     return routes;
@@ -138,7 +140,7 @@ export class RouteFinder {
     const transport = this.#parts.transports.mailbox;
     if (transport === undefined) return undefined;
     const via = { kind: 'mailbox', address: target } as const;
-    return { ...via, id: target, instanceId: undefined, transport, via };
+    return { ...via, id: target, instanceId: undefined, transport, key: routeKey(via), via };
   }
 
   /** Tells the receiver that a message of a stream will never come, where a direct way is at hand. */
@@ -174,7 +176,17 @@ export class RouteFinder {
         const transport = this.#parts.transports[kind as CommunicationMode];
         return transport === undefined
           ? []
-          : [{ kind, address, id, instanceId, transport, via: { kind, address } }];
+          : [
+              {
+                kind,
+                address,
+                id,
+                instanceId,
+                transport,
+                key: routeKey({ kind, address }),
+                via: { kind, address },
+              },
+            ];
       });
       return { instanceId: instance.instanceId, routes };
     });

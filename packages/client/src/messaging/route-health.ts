@@ -18,6 +18,10 @@ export class RouteHealth {
     this.#clock = clock;
   }
 
+  get isAnyResting(): boolean {
+    return this.#rests.size > 0;
+  }
+
   isResting(key: string): boolean {
     const rest = this.#rests.get(key);
     return rest !== undefined && this.#clock.monotonicMs() < rest.untilMs;

@@ -7,6 +7,8 @@ export interface Route extends RouteAddress {
   /** The instance of the receiver; undefined where whoever gets it chooses. */
   readonly instanceId: string | undefined;
   readonly transport: Transport;
+  /** Names the place: `routeKey`. */
+  readonly key: string;
   /** Where the transport hands over: for a relay, one of its endpoints. */
   readonly via: RouteAddress;
 }
