@@ -181,7 +181,9 @@ export class RegistryConnection {
       this.#assertOpen();
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
       const reason = limit.signal.aborted ? `no answer within ${Math.round(timeoutMs)} ms` : code;
-      throw new MembraneError('registry_unreachable', `no registry answers at ${url} (${reason})`, { cause });
+      throw new MembraneError('registry_unreachable', `no registry answers at ${url} (${reason})`, {
+        cause: withoutRequest(cause),
+      });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
@@ -192,6 +194,13 @@ export class RegistryConnection {
   #assertOpen(): void {
     if (this.#isClosed) throw new MembraneError('client_closed', 'this client was closed');
   }
+}
+
+/** The error of axios holds the whole request, and with it the lease token: what is printed, or logged, must not. */
+function withoutRequest(error: unknown): unknown {
+  if (!axios.isAxiosError(error)) return error;
+  const { message, code, cause } = error;
+  return Object.assign(new Error(message, { cause }), code === undefined ? {} : { code });
 }
 
 /** 202: it is kept, and somebody else goes on with it. */

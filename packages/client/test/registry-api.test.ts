@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
@@ -181,6 +182,16 @@ describe('with something else', () => {
       cause: { code: 'ECONNREFUSED' },
     });
     expect(String(error)).toContain(`no registry answers at ${api.url} (ECONNREFUSED)`);
+  });
+
+  it('shows nobody the lease token, wherever its errors are printed', async () => {
+    const api = await serve(() => undefined);
+    server?.close();
+    await once(server ?? process, 'close');
+    const leaseToken = 'a-secret-of-the-process';
+    const error: unknown = await api.heartbeat({ id: 'oven', leaseToken }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'registry_unreachable', cause: { code: 'ECONNREFUSED' } });
+    expect(inspect(error, { depth: 10 })).not.toContain(leaseToken);
   });
 
   it('gives up on a registry that does not answer', async () => {

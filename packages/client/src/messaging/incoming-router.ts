@@ -42,7 +42,13 @@ export class IncomingRouter implements MessageTaker {
     onDone: (result: HandlingResult) => void,
   ): MembraneError | undefined {
     const { id, namespace, inbox, replies, isRelay, isOurs } = this.#parts;
-    if (!isOurs()) return new MembraneError('wrong_receiver', `this is "${id}" no more`);
+    if (!isOurs()) {
+      // What is kept for the name is its next holder's.
+      return new MembraneError(
+        options.isKept ? 'client_closed' : 'wrong_receiver',
+        `this is "${id}" no more`,
+      );
+    }
     if (envelope.namespace != null && envelope.namespace !== namespace) {
       return this.#wrongReceiver();
     }
