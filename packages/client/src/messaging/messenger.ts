@@ -1,7 +1,7 @@
 import { isMembraneError, MembraneError, type JsonValue } from '@membrane/protocol';
 import type { Tell } from '../client-events.js';
 import type { Clock } from '../clock.js';
-import { ProcessHold } from '../process-hold.js';
+import { LazyProcessHold } from '../lazy-process-hold.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { AttemptLog } from './attempt-log.js';
 import { Conversation } from './conversation.js';
@@ -56,7 +56,7 @@ export class Messenger {
   readonly #parts: MessengerParts;
   readonly #conversations = new Map<string, Conversation>();
   readonly #closed = new AbortController();
-  readonly #hold = new ProcessHold();
+  readonly #hold = new LazyProcessHold();
   #pending = 0;
   /** Counts conversations that were forgotten: their numbers would begin anew under a name that receivers know. */
   #forgotten = 0;
@@ -131,6 +131,7 @@ export class Messenger {
   /** Gives up what is under way, which rejects with `client_closed`; what an outbox keeps is sent in the next run. */
   close(): void {
     this.#closed.abort(new MembraneError('client_closed', 'this client was closed'));
+    this.#hold.release();
   }
 
   async #keepAndDeliver(outbox: Outbox, dispatch: Dispatch, conversation: Conversation): Promise<Answer> {

@@ -101,6 +101,8 @@ export class Sending {
     const clock = systemClock;
     const stream = new StreamTransport({
       clock,
+      // The messenger does, while anything is under way.
+      holdsProcess: false,
       addressPolicy: createAddressPolicy({
         allowLoopback: options.messaging.allowLoopback || isOnLoopback(options),
         socketDirectory: own.ipc === undefined ? undefined : realms.socketDirectory,
