@@ -82,7 +82,9 @@ export class Messaging {
   }
 
   async sender(): Promise<MessageSender> {
-    return (await this.#openSending()).sender;
+    const sending = await this.#openSending();
+    if (sending.resumed !== undefined) await sending.resumed;
+    return sending.sender;
   }
 
   /**

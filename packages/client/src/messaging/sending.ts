@@ -44,6 +44,7 @@ export class Sending {
   readonly #routes: RouteFinder;
   readonly #messenger: Messenger;
   readonly #transports: readonly Transport[];
+  #resumed: Promise<void> | undefined;
 
   private constructor(
     parts: SendingParts,
@@ -124,8 +125,16 @@ export class Sending {
       clock,
     });
     const sending = new Sending(parts, { routes, transports: [stream, volume], outbox });
-    if (outbox !== undefined) void sending.#resumeAll(outbox);
+    if (outbox !== undefined) sending.#resumed = sending.#resumeAll(outbox);
     return sending;
+  }
+
+  /**
+   * Resolves when all that an earlier run left in the outbox is under way: what is sent before would pass those of its
+   * stream, which would then come too late. Undefined where there is no outbox.
+   */
+  get resumed(): Promise<void> | undefined {
+    return this.#resumed;
   }
 
   /**
