@@ -1,8 +1,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { Socket } from 'node:net';
 import { fromProblem, isMembraneError, MembraneError } from '@membrane/protocol';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import { letProcessEnd } from './let-process-end.js';
 
 /** Requests of one process at once, to one registry; more wait their turn. */
 const MAX_SOCKETS = 64;
@@ -221,19 +221,4 @@ function summarize(failures: readonly MembraneError[]): MembraneError {
 
 function isBrokenConnection(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && ['ECONNRESET', 'EPIPE'].includes(String(cause.code));
-}
-
-/** Sockets of this agent never keep the process alive: not while they wait, not while a request is under way. */
-function letProcessEnd(agent: HttpAgent | HttpsAgent): void {
-  const open = agent as unknown as {
-    createConnection: (...args: unknown[]) => Socket;
-    reuseSocket: (socket: Socket, request: unknown) => void;
-  };
-  const createConnection = open.createConnection.bind(agent);
-  const reuseSocket = open.reuseSocket.bind(agent);
-  open.createConnection = (...args) => createConnection(...args).unref();
-  open.reuseSocket = (socket, request) => {
-    reuseSocket(socket, request);
-    socket.unref();
-  };
 }

@@ -5,7 +5,6 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
-import type { Socket } from 'node:net';
 import {
   deliveryOutcomeSchema,
   fromProblem,
@@ -16,6 +15,7 @@ import {
   type JsonValue,
 } from '@membrane/protocol';
 import { MAX_TIMER_MS, type Clock } from '../clock.js';
+import { letProcessEnd } from '../let-process-end.js';
 import { ProcessHold } from '../process-hold.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import type { AddressPolicy, Dial } from './address-policy.js';
@@ -186,20 +186,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Sockets of this agent never keep the process alive: not while they wait, not while a request is under way. */
-function letProcessEnd<SomeAgent extends HttpAgent>(agent: SomeAgent): SomeAgent {
-  const open = agent as unknown as {
-    createConnection: (...args: unknown[]) => Socket;
-    reuseSocket: (socket: Socket, request: unknown) => void;
-  };
-  const createConnection = open.createConnection.bind(agent);
-  const reuseSocket = open.reuseSocket.bind(agent);
-  open.createConnection = (...args) => createConnection(...args).unref();
-  open.reuseSocket = (socket, request) => {
-    reuseSocket(socket, request);
-    socket.unref();
-  };
-  return agent;
 }
