@@ -142,6 +142,7 @@ export class Courier {
         try {
           return await this.#handOver(consignment, route);
         } catch (error) {
+          consignment.signal.throwIfAborted();
           if (!isMembraneError(error) || verdictOn(error) !== 'next-route') throw error;
           if (failure === undefined || error.code !== 'not_delivered') failure = error;
         }

@@ -252,10 +252,22 @@ function checkOptions(payload: unknown, timeoutMs: number, options: SendOptions)
   if (payload === undefined || ['function', 'symbol', 'bigint'].includes(typeof payload)) {
     throw new MembraneError('invalid_request', `payload must be JSON; got ${typeof payload}`);
   }
+  if (typeof payload === 'object' && payload !== null) checkJson(payload);
   const { stream, type, replyTo, correlationId, traceparent } = options;
   if ((stream ?? type ?? replyTo ?? correlationId ?? traceparent) === undefined) return;
   const names = { stream, type, reply_to: replyTo, correlation_id: correlationId, traceparent };
   validate(NAMES_SCHEMA, names, 'message');
+}
+
+/** Some ways would find out late, and one of them only at the deadline. */
+function checkJson(payload: object): void {
+  try {
+    if ((JSON.stringify(payload) as string | undefined) !== undefined) return;
+  } catch (cause) {
+    const [reason = ''] = (cause as Error).message.split('\n');
+    throw new MembraneError('invalid_request', `payload must be JSON: ${reason}`, { cause });
+  }
+  throw new MembraneError('invalid_request', 'payload must be JSON; got an object without a form in it');
 }
 
 const NAMES_SCHEMA = envelopeSchema.pick({
