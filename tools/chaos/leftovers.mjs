@@ -56,3 +56,11 @@ export function removeDirectory(directory) {
   rmSync(directory, { recursive: true, force: true });
   directories.delete(directory);
 }
+
+/**
+ * Leaves a directory there, for people to look into.
+ * @param {string} directory
+ */
+export function keepDirectory(directory) {
+  directories.delete(directory);
+}

@@ -50,3 +50,34 @@ it('of two processes of one name the newer has it for good', async () => {
   expect(report.cases['forgotten']?.registrations).toEqual(['older', 'newer', 'newer']);
   expect(report.cases['running']?.looks).toBeGreaterThan(25);
 }, 60_000);
+
+it('messages are handled once and in order, or become dead letters, whoever is killed', async () => {
+  const report = await runChaos<{
+    soaks: {
+      mode: string;
+      faults: Record<string, number>;
+      sent: number;
+      handled: number;
+      unkept: number;
+      deadLetters: Record<string, number>;
+      routes: Record<string, number>;
+    }[];
+    violations: string[];
+  }>('messages', '--short');
+  expect(report.violations).toEqual([]);
+  expect(report.soaks.map(({ mode }) => mode)).toEqual(['ipc', 'network', 'shared-volume', 'mailbox']);
+  for (const { mode, faults, sent, handled, unkept, deadLetters, routes } of report.soaks) {
+    expect(Object.keys(faults).sort()).toEqual([
+      'receiverKilled',
+      'receiverStopped',
+      'senderKilled',
+      'senderStopped',
+    ]);
+    expect(sent).toBe(150);
+    const dead = Object.values(deadLetters).reduce((sum, count) => sum + count, 0);
+    expect(handled + dead + unkept).toBeGreaterThanOrEqual(sent);
+    // Most get there, by the way that is meant.
+    expect(handled).toBeGreaterThan(75);
+    expect(routes[mode]).toBeGreaterThan(15);
+  }
+}, 180_000);
