@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isMembraneError, MembraneError, type JsonValue } from '@membrane/protocol';
 import type { Tell } from '../client-events.js';
 import type { Clock } from '../clock.js';
@@ -63,6 +64,8 @@ export class Messenger {
 
   constructor(parts: MessengerParts) {
     this.#parts = parts;
+    // Every message that waits for its next try listens, however many there are.
+    setMaxListeners(0, this.#closed.signal);
   }
 
   /**

@@ -12,6 +12,7 @@ import { useTemporaryDirectories } from '../support/temporary-directory.js';
 const { start, startRegistry } = useProcesses();
 const makeDirectory = useTemporaryDirectories();
 const createClient = useClients();
+const RETRIES_MANY = fileURLToPath(new URL('../fixtures/retries-many.mjs', import.meta.url));
 const OUTBOX_SENDER = fileURLToPath(new URL('../fixtures/sends-once.mjs', import.meta.url));
 
 /** A registry, and membranes of one host that share everything. */
@@ -52,6 +53,13 @@ describe('a message', () => {
     expect(delivery).toMatchObject({ target: 'oven', outcome, route: { kind } });
     await eventually('it is handled', () => handled.length === 1);
     expect(handled).toEqual([{ degrees: 200 }]);
+  });
+
+  it('that is tried again beside many others prints nothing', async () => {
+    const { common } = await begin();
+    const { said, ended } = start(process.execPath, [RETRIES_MANY, JSON.stringify(common)]);
+    await ended;
+    expect(said).toEqual({ stdout: 'done 50\n', stderr: '' });
   });
 
   it('to a membrane that has left waits for it, and comes when it is back', async () => {
