@@ -33,6 +33,8 @@ export function createCli(
 ): Argv<GlobalArguments> {
   return withGlobalOptions(yargs(args))
     .scriptName('membrane')
+    // What is documented, and what a script may look for, is in one language.
+    .locale('en')
     .usage(
       '$0 <command>\n\nMembranes are named processes that form a tree: registers them, finds them, keeps them alive.',
     )

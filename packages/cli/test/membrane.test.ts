@@ -205,7 +205,9 @@ describe('help', () => {
     expect(code).toBe(0);
     const verbs = [...stdout.matchAll(/^ {2}membrane (\w+)/gm)].map(([, verb]) => verb);
     expect(verbs.sort()).toEqual(
-      'completion deregister discover heartbeat list register registry run status'.split(' '),
+      'broadcast completion dead deregister discover heartbeat list receive register registry request run send status'.split(
+        ' ',
+      ),
     );
   });
 

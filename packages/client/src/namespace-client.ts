@@ -34,6 +34,7 @@ import {
 } from './own-registration.js';
 import { beforeProcessEnds } from './process-exit.js';
 import { RegistryApi, type CallOptions, type ListFilter, type Membrane } from './registry-api.js';
+import { REGISTERED_VARIABLE } from './registered-variable.js';
 import { acquireRegistry, type SharedRegistry } from './registry-pool.js';
 import { Resolver, type FoundMembrane } from './resolver.js';
 import { toMembraneError } from './to-membrane-error.js';
@@ -70,9 +71,6 @@ export interface ClientStatus {
   /** Every setting that can come from several places, with the one that counted. */
   readonly settings: readonly Setting[];
 }
-
-/** Tells child processes which registration their parents made, so that they do not make it again. */
-const REGISTERED_VARIABLE = 'MEMBRANE_REGISTERED';
 
 /**
  * A client of a namespace registry. Its options come from code, then the environment, then a config file, then the

@@ -9,9 +9,9 @@ const { start, startRegistry } = useProcesses();
 const makeDirectory = useTemporaryDirectories();
 
 const AUTO = new URL('../dist/auto.js', import.meta.url).href;
-const [MEMBER, FAMILY, ASKS_OFTEN] = ['member', 'family', 'asks-often'].map(
+const [MEMBER, FAMILY, ASKS_OFTEN, FORKS_AT_ONCE] = ['member', 'family', 'asks-often', 'forks-at-once'].map(
   (name) => new URL(`fixtures/${name}.mjs`, import.meta.url).pathname,
-) as [string, string, string];
+) as [string, string, string, string];
 
 /** Programs that know nothing of membranes. */
 const ENDS_WITH_ITS_INPUT = 'console.log("up"); process.stdin.resume()';
@@ -127,6 +127,18 @@ describe('a process that registers without a line of code', () => {
     app.child.stdin?.end();
     expect(await app.ended).toBe(0);
     expect(app.said.stderr).toBe('');
+    expect(await namesOf(url)).toEqual(['registered', 'deregistered']);
+  });
+
+  it('may fork in its first moment: the child does not take its name', async () => {
+    const { url } = await startRegistry();
+    const app = start(process.execPath, [FORKS_AT_ONCE], {
+      environment: await at(url, { NODE_OPTIONS: `--import ${AUTO}` }),
+    });
+    await eventually('the child ended', () => app.said.stdout.includes('child 0'));
+    expect(await namesOf(url)).toEqual(['registered']);
+    app.child.stdin?.end();
+    expect([await app.ended, app.said.stderr]).toEqual([0, '']);
     expect(await namesOf(url)).toEqual(['registered', 'deregistered']);
   });
 

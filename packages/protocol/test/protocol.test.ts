@@ -1,4 +1,5 @@
 import {
+  envelopeSchema,
   ERROR_CODES,
   fromProblem,
   fromWire,
@@ -9,6 +10,7 @@ import {
   membraneIdSchema,
   metadataSchema,
   parseDurationMs,
+  parseTarget,
   registrationRequestSchema,
   ROUTES,
   toProblem,
@@ -155,16 +157,79 @@ describe('errors', () => {
   });
 
   it('have a status, and only those of the moment can be tried again', () => {
-    for (const { status, retryable, title } of Object.values(ERROR_CODES)) {
+    for (const { status, title } of Object.values(ERROR_CODES)) {
       expect(status).toBeGreaterThanOrEqual(400);
-      expect(retryable).toBe(status === 503 || status === 408);
       expect(title).not.toBe('');
     }
+    const passing = Object.entries(ERROR_CODES).filter(([, { retryable }]) => retryable);
+    expect(passing.map(([code]) => code).sort()).toEqual([
+      'handler_failed',
+      'inbox_full',
+      'mailbox_full',
+      'no_handler',
+      'not_delivered',
+      'not_ready',
+      'registry_unreachable',
+      'request_timeout',
+      'store_unavailable',
+      'wrong_receiver',
+    ]);
   });
 
   it('of every route are in the table', () => {
     for (const { errors } of Object.values(ROUTES)) {
       for (const code of errors) expect(ERROR_CODES).toHaveProperty(code);
     }
+  });
+});
+
+describe('a target', () => {
+  it.each([
+    ['oven', { kind: 'one', id: 'oven' }],
+    ['@out', { kind: 'out' }],
+    ['@in:oven', { kind: 'child', id: 'oven' }],
+    ['@in*', { kind: 'children' }],
+    ['@siblings', { kind: 'siblings' }],
+    ['@subtree', { kind: 'subtree', id: undefined }],
+    ['@subtree:kitchen', { kind: 'subtree', id: 'kitchen' }],
+    ['@any:oven', { kind: 'any', id: 'oven' }],
+    ['@all:oven', { kind: 'all', id: 'oven' }],
+  ])('%s is understood', (text, target) => {
+    expect(parseTarget(text)).toEqual(target);
+  });
+
+  it.each(['', '@', '@in', '@in:', '@all', '@any:', '@out:x', '@nobody', 'an oven', '@in:an oven', '@in*:x'])(
+    '"%s" is refused in words',
+    (text) => {
+      expect(() => parseTarget(text)).toThrow(`target must be an id, @out, @in:ID`);
+      expect(() => parseTarget(text)).toThrow(`got "${text}"`);
+    },
+  );
+});
+
+describe('an envelope', () => {
+  it('needs a sender and a payload, whatever that is', () => {
+    for (const payload of [null, 0, '', 'hello', [], { a: [1] }]) {
+      expect(validate(envelopeSchema, { sender: 'cook', payload }, 'envelope')).toEqual({
+        sender: 'cook',
+        payload,
+      });
+    }
+    expect(() => validate(envelopeSchema, { sender: 'cook' }, 'envelope')).toThrow('payload must be given');
+    expect(() => validate(envelopeSchema, { payload: 1 }, 'envelope')).toThrow(
+      'sender must be of type string',
+    );
+  });
+
+  it.each([
+    [{ id: 'a b' }, 'id must be'],
+    [{ sequence: 0 }, 'sequence must be at least 1'],
+    [{ ttl_ms: -1 }, 'ttl_ms must be at least 0'],
+    [{ stream: '' }, 'stream must not be empty'],
+    [{ path: Array.from({ length: 17 }, () => 'x') }, 'path must be at most 16'],
+  ])('with %p is refused in words', (given, words) => {
+    expect(() => validate(envelopeSchema, { sender: 'cook', payload: 1, ...given }, 'envelope')).toThrow(
+      words,
+    );
   });
 });

@@ -15,6 +15,7 @@ import type { Answer, BroadcastReport, Delivery, MemberReport, SendOptions } fro
 import type { Message } from './message.js';
 import { newMessageId } from './message-id.js';
 import type { Dispatch, Messenger } from './messenger.js';
+import { rejectWith } from './reject-with.js';
 import { REPLY_TYPE, type ReplyBook } from './reply-book.js';
 import type { Member, TargetFinder } from './target-finder.js';
 
@@ -50,7 +51,7 @@ export class MessageSender {
       const member = { id: target.id, instanceId: undefined, isBalanced: false };
       return this.#send(this.#toDispatch(member, payload, options), options).then(toDelivery);
     } catch (error) {
-      return Promise.reject(error);
+      return rejectWith(error);
     }
   }
 

@@ -10,6 +10,7 @@ import type { Consignment, Courier, Receipt } from './courier.js';
 import type { Answer } from './delivery.js';
 import type { KnownEnvelope } from './message.js';
 import type { Outbox } from './outbox.js';
+import { rejectWith } from './reject-with.js';
 import type { RouteFinder, RouteRequest } from './route-finder.js';
 import type { Route } from './route.js';
 
@@ -81,7 +82,7 @@ export class Messenger {
       conversation = this.#conversation(nameOf(dispatch), dispatch.instanceId);
       this.#assertRoom(conversation, dispatch.stream);
     } catch (error) {
-      return Promise.reject(error);
+      return rejectWith(error);
     }
     this.#pending += 1;
     this.#hold.add();
