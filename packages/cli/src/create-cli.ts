@@ -31,51 +31,53 @@ export function createCli(
   output: Output,
   exit: { code: number },
 ): Argv<GlobalArguments> {
-  return withGlobalOptions(yargs(args))
-    .scriptName('membrane')
-    // What is documented, and what a script may look for, is in one language.
-    .locale('en')
-    .usage(
-      '$0 <command>\n\nMembranes are named processes that form a tree: registers them, finds them, keeps them alive.',
-    )
-    .command(runCommand(output, exit))
-    .command(registerCommand(output))
-    .command(deregisterCommand(output))
-    .command(heartbeatCommand(output))
-    .command(statusCommand(output))
-    .command(discoverCommand(output))
-    .command(listCommand(output))
-    .command(sendCommand(output))
-    .command(requestCommand(output))
-    .command(broadcastCommand(output, exit))
-    .command(receiveCommand(output, exit))
-    .command(deadLettersCommand(output))
-    .command(registryCommand(output))
-    .completion('completion', 'print a completion script for bash or zsh')
-    .demandCommand(1, 'which command?')
-    .version(version)
-    .parserConfiguration({
-      'camel-case-expansion': false,
-      'populate--': true,
-      // What `run` hands on stays as it was written.
-      'parse-positional-numbers': false,
-      // A flag is what it is called: its opposite, or a part of it, would be a value that no verb expects.
-      'boolean-negation': false,
-      'dot-notation': false,
-      // Each `--meta` takes one value; what follows that is the parent.
-      'greedy-arrays': false,
-    })
-    .check(refuseExcess)
-    .check((parsed) => refuseDoubt(parsed, args))
-    .strict()
-    .exitProcess(false)
-    .wrap(Math.min(process.stdout.columns || MAX_HELP_WIDTH, MAX_HELP_WIDTH))
-    .fail((message: string | null, error: Error | undefined) => {
-      // What yargs itself finds wrong comes as a message, as an error of its own, or as both.
-      if (error !== undefined && error.name !== 'YError') throw error;
-      const fault = (error?.message ?? message ?? 'wrong usage').replace(/:?\s*\n\s*/g, ': ');
-      throw new CommandError(`${fault}; see membrane --help`, EXIT_CODES.usage);
-    });
+  return (
+    withGlobalOptions(yargs(args))
+      .scriptName('membrane')
+      // What is documented, and what a script may look for, is in one language.
+      .locale('en')
+      .usage(
+        '$0 <command>\n\nMembranes are named processes that form a tree: registers them, finds them, keeps them alive.',
+      )
+      .command(runCommand(output, exit))
+      .command(registerCommand(output))
+      .command(deregisterCommand(output))
+      .command(heartbeatCommand(output))
+      .command(statusCommand(output))
+      .command(discoverCommand(output))
+      .command(listCommand(output))
+      .command(sendCommand(output))
+      .command(requestCommand(output))
+      .command(broadcastCommand(output, exit))
+      .command(receiveCommand(output, exit))
+      .command(deadLettersCommand(output))
+      .command(registryCommand(output))
+      .completion('completion', 'print a completion script for bash or zsh')
+      .demandCommand(1, 'which command?')
+      .version(version)
+      .parserConfiguration({
+        'camel-case-expansion': false,
+        'populate--': true,
+        // What `run` hands on stays as it was written.
+        'parse-positional-numbers': false,
+        // A flag is what it is called: its opposite, or a part of it, would be a value that no verb expects.
+        'boolean-negation': false,
+        'dot-notation': false,
+        // Each `--meta` takes one value; what follows that is the parent.
+        'greedy-arrays': false,
+      })
+      .check(refuseExcess)
+      .check((parsed) => refuseDoubt(parsed, args))
+      .strict()
+      .exitProcess(false)
+      .wrap(Math.min(process.stdout.columns || MAX_HELP_WIDTH, MAX_HELP_WIDTH))
+      .fail((message: string | null, error: Error | undefined) => {
+        // What yargs itself finds wrong comes as a message, as an error of its own, or as both.
+        if (error !== undefined && error.name !== 'YError') throw error;
+        const fault = (error?.message ?? message ?? 'wrong usage').replace(/:?\s*\n\s*/g, ': ');
+        throw new CommandError(`${fault}; see membrane --help`, EXIT_CODES.usage);
+      })
+  );
 }
 
 /** Flags that may be given several times, and what is no flag. */

@@ -17,11 +17,10 @@ export class LeaseFile {
 
   constructor({ options }: Pick<NamespaceClient, 'options'>) {
     const { registryUrls, namespace, id, instanceId } = options;
-    const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
     this.#name = { registry: withoutCredentials(registryUrls[0] ?? ''), namespace, id, instanceId };
     // Not every file system tells upper from lower case, or takes a colon.
     const hash = createHash('sha256').update(JSON.stringify(this.#name)).digest('hex').slice(0, 32);
-    this.#path = join(state, 'membrane', 'leases', `${hash}.json`);
+    this.#path = join(findStateDirectory(), 'membrane', 'leases', `${hash}.json`);
   }
 
   /** The token; undefined where this user keeps none. */
@@ -60,6 +59,18 @@ export class LeaseFile {
   #failure(what: string, cause?: unknown): CommandError {
     const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
     return new CommandError(`the lease file ${this.#path} ${what}${reason}`, EXIT_CODES.failed, { cause });
+  }
+}
+
+function findStateDirectory(): string {
+  try {
+    return process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
+  } catch (cause) {
+    throw new CommandError(
+      'there is no place for the lease: this user has no home directory; name one by XDG_STATE_HOME',
+      EXIT_CODES.failed,
+      { cause },
+    );
   }
 }
 

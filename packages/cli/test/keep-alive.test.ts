@@ -35,6 +35,17 @@ describe('register --keep-alive', () => {
     expect(oven.isAlive()).toBe(false);
   });
 
+  it('says so where no registry heard that it leaves', async () => {
+    const user = await begin();
+    const oven = await stay(user);
+    await user.registry.kill();
+    await eventually('it is noticed', () => oven.said.stderr.includes('goes on trying'));
+    oven.child.kill('SIGTERM');
+    expect(await oven.ended).toBe(0);
+    expect(oven.said.stderr).toContain('no registry heard that "oven" leaves; it lapses by itself\n');
+    expect(oven.said.stderr).not.toContain('has left');
+  });
+
   it('prints the lease as JSON, and nothing else as data', async () => {
     const oven = await stay(await begin(), '--json');
     oven.child.kill('SIGTERM');

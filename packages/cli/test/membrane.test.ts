@@ -175,6 +175,12 @@ describe('where no registry answers', () => {
   });
 });
 
+it.each(['de_DE.UTF-8', 'tr_TR.UTF-8'])('speaks one language, also where its user has %s', async (locale) => {
+  const { membrane } = await createUser(NOBODY);
+  const { stderr } = await membrane(['frobnicate'], { environment: { LC_ALL: locale, LANG: locale } });
+  expect(stderr).toBe('membrane: Unknown argument: frobnicate; see membrane --help\n');
+});
+
 describe('help', () => {
   it.each([
     { verb: 'list', words: ['--parent', '--roots', '--status', '--meta', '--namespace', '--json'] },

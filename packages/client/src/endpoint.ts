@@ -105,11 +105,16 @@ function namespacePart({ namespace }: InboxOwner): string {
 
 /** https://specifications.freedesktop.org/basedir-spec/latest/ */
 function userRoot(): string {
-  return join(
-    process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'),
-    'membrane',
-    'communication',
-  );
+  try {
+    const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
+    return join(state, 'membrane', 'communication');
+  } catch (cause) {
+    throw new MembraneError(
+      'invalid_request',
+      'sharedRoot must be given, or MEMBRANE_SHARED_ROOT, since this user has no home directory (HOME, XDG_STATE_HOME)',
+      { cause },
+    );
+  }
 }
 
 async function canWrite(directory: string): Promise<boolean> {

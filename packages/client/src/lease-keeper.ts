@@ -2,7 +2,7 @@ import { isMembraneError, MembraneError, type CamelCased, type RegistrationAnswe
 import { waitWithSignal } from './abort.js';
 import { backoffMs, MAX_REGISTRATION_SPREAD_MS } from './backoff.js';
 import type { Tell } from './client-events.js';
-import type { Clock } from './clock.js';
+import type { Clock, Timer } from './clock.js';
 import { DelayedQueue } from './delayed-queue.js';
 import { KeptLease, leaseKey, type LeaseRequest } from './kept-lease.js';
 import { LeaseRenewals } from './lease-renewals.js';
@@ -79,7 +79,10 @@ export class LeaseKeeper {
         known.holdsProcess = true;
         this.#hold.add();
       }
-      return { kept: known, settled: this.#update(known, request, signal) };
+      const settled = isPatient
+        ? this.#updatePatiently(known, request, signal)
+        : this.#update(known, request, signal);
+      return { kept: known, settled };
     }
     if (known !== undefined) {
       if (known.tell === tell) this.#callOff(known);
@@ -137,6 +140,40 @@ export class LeaseKeeper {
     } catch (error) {
       if (isMembraneError(error) && !error.retryable) this.#noteFault(kept, error.code, sentAtMs);
       throw error;
+    }
+  }
+
+  async #updatePatiently(
+    kept: KeptLease,
+    request: LeaseRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await this.#update(kept, request, signal);
+        return;
+      } catch (cause) {
+        signal?.throwIfAborted();
+        const error = toMembraneError(cause);
+        if (hasEnded(kept) || !isWorthTrying(error, kept)) throw error;
+        if (!isAway(error)) kept.tell('registrationFailed', { error, willRetry: true });
+        const { heartbeatIntervalMs: intervalMs } = request;
+        const { retryAfterMs } = error.details;
+        await this.#pause(backoffMs({ failures, intervalMs, retryAfterMs }, this.#parts.random), signal);
+        if (hasEnded(kept)) throw error;
+      }
+    }
+  }
+
+  async #pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+    let timer: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = this.#parts.clock.setTimer(resolve, delayMs);
+    });
+    try {
+      await waitWithSignal(over, signal);
+    } finally {
+      timer?.cancel();
     }
   }
 

@@ -270,7 +270,7 @@ export function parseClientOptions(
   return Object.freeze({
     ...sourced,
     autoRegister: isEnabled && autoRegister,
-    metadata: fromCode('metadata', given.metadata ?? {}, checkWith(metadataSchema)),
+    metadata: parseMetadata(given.metadata ?? {}),
     heartbeatIntervalMs: fromCode(
       'heartbeatIntervalMs',
       given.heartbeatIntervalMs ?? defaults.heartbeatIntervalMs,
@@ -293,6 +293,11 @@ export function parseClientOptions(
         : fromCode('leaseToken', given.leaseToken, checkWith(leaseTokenSchema)),
     settings: Object.freeze(settings),
   });
+}
+
+/** @throws MembraneError `invalid_request` for what is no metadata. */
+export function parseMetadata(value: unknown): JsonObject {
+  return checkWith(metadataSchema)({ label: 'metadata', value });
 }
 
 /** A value, and what to call it where it cannot be used. */

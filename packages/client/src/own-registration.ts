@@ -4,7 +4,7 @@ import { makeInbox, resolveEndpoint, type Endpoint } from './endpoint.js';
 import { waitWithSignal } from './abort.js';
 import { leaseKey, type KeptLease, type LeaseRequest } from './kept-lease.js';
 import { processLeaseToken } from './lease-token.js';
-import type { ClientOptions } from './options.js';
+import { parseMetadata, type ClientOptions } from './options.js';
 import type { CallOptions, RegistryApi } from './registry-api.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 
@@ -221,7 +221,7 @@ export class OwnRegistration {
       instanceId,
       parent: options.parent === undefined ? own.parent : options.parent,
       ...resolved,
-      metadata: options.metadata ?? own.metadata,
+      metadata: options.metadata === undefined ? own.metadata : parseMetadata(options.metadata),
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? own.heartbeatIntervalMs,
       ...(options.weight === undefined ? {} : { weight: options.weight }),
       ...(options.relay === undefined ? {} : { relay: options.relay }),

@@ -1,6 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { fromProblem, isMembraneError, MembraneError } from '@membrane/protocol';
+import { fromProblem, isMembraneError, MembraneError, REVISION_HEADER } from '@membrane/protocol';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { letProcessEnd } from './let-process-end.js';
 
@@ -136,8 +136,10 @@ export class RegistryConnection {
       response.data,
       Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
     );
+    // Who has looked for a membrane says by which state: anything else has not even understood the path.
+    const isFarFromIt = problem?.code === 'not_found' && !(REVISION_HEADER.toLowerCase() in response.headers);
     throw (
-      problem ??
+      (isFarFromIt ? undefined : problem) ??
       new MembraneError(
         'registry_unreachable',
         `${url} is no Membrane registry: it answered ${request.path} with status ${response.status}`,

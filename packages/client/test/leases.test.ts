@@ -75,6 +75,37 @@ describe('a registration', () => {
     expect(events).toEqual([]);
   });
 
+  it('of metadata that is no JSON is refused in words', async () => {
+    const { url } = await startRegistry();
+    const { client } = createClient('oven', { registryUrl: url });
+    const circle: Record<string, unknown> = {};
+    circle['own'] = circle;
+    for (const metadata of [{ a: 1n }, circle]) {
+      await expect(
+        client.register({ ...AT, metadata: metadata as never, retry: true }),
+      ).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(/^metadata must/) as string,
+      });
+    }
+  });
+
+  it('that is to be changed while the registry is away is changed when it is back, where that is asked for', async () => {
+    const registry = await startRegistry();
+    const { client } = createClient('oven', { registryUrl: registry.url });
+    await client.register(AT);
+    await registry.kill();
+    const changed = client.register({ endpoint: 'http://127.0.0.1:2', retry: true });
+    await expect(client.register({ endpoint: 'http://127.0.0.1:3' })).rejects.toMatchObject({
+      code: 'registry_unreachable',
+    });
+    await startRegistry({ port: registry.port });
+    await changed;
+    await eventually('it is changed', async () => {
+      return (await client.discover('oven'))?.endpoint === 'http://127.0.0.1:2';
+    });
+  });
+
   it('has an inbox on the shared volume, one for each namespace, unless it says otherwise', async () => {
     const { url } = await startRegistry();
     const sharedRoot = await makeDirectory();

@@ -184,6 +184,19 @@ describe('with something else', () => {
     expect(String(error)).toContain(`no registry answers at ${api.url} (ECONNREFUSED)`);
   });
 
+  it('tells a path where no registry is from a membrane that is not there', async () => {
+    const api = await serve((_, response) => {
+      response.writeHead(404, { 'content-type': 'application/problem+json' });
+      response.end(
+        JSON.stringify({ status: 404, code: 'not_found', detail: 'there is no /foo', success: false }),
+      );
+    });
+    await expect(api.discover('oven')).rejects.toMatchObject({
+      code: 'registry_unreachable',
+      message: expect.stringContaining('is no Membrane registry') as string,
+    });
+  });
+
   it('shows nobody the lease token, wherever its errors are printed', async () => {
     const api = await serve(() => undefined);
     server?.close();

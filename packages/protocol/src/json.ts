@@ -36,7 +36,13 @@ export function isDeeperThan(value: unknown, maxDepth: number): boolean {
 export function findMetadataFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'must be a JSON object';
   if (isDeeperThan(value, LIMITS.maxJsonDepth)) return `must nest at most ${LIMITS.maxJsonDepth} levels`;
-  const text = JSON.stringify(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // A bigint, or what says itself that it has no such form.
+    return 'must be JSON';
+  }
   if (text.includes('"__proto__"') && hasPrototypeKey(value)) return 'must not have a key "__proto__"';
   return isLongerThan(text, LIMITS.maxMetadataBytes)
     ? `must be at most ${LIMITS.maxMetadataBytes} bytes as JSON`

@@ -55,10 +55,20 @@ export interface RegistryOptions {
   logger: Logger | undefined;
 }
 
+/** Empty where this user has no home directory: then it must be given. */
+function findDataDirectory(): string {
+  try {
+    const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
+    return join(state, 'membrane', 'registry');
+  } catch {
+    return '';
+  }
+}
+
 export const DEFAULT_REGISTRY_OPTIONS: Readonly<RegistryOptions> = Object.freeze({
   host: '127.0.0.1',
   port: 8765,
-  data: join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'membrane', 'registry'),
+  data: findDataDirectory(),
   keyv: undefined,
   registryId: undefined,
   heartbeatIntervalMs: 30_000,
@@ -109,6 +119,12 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
   );
   for (const key of ['maxMailboxBytes', 'maxTotalMailboxBytes'] as const) {
     check(isMailboxBytes(options[key]), options, key, MAILBOX_BYTES_EXPECTATION);
+  }
+  if (options.data === '' && options.keyv === undefined) {
+    throw new MembraneError(
+      'invalid_request',
+      `data must be given, by --data or MEMBRANE_REGISTRY_DATA, since this user has no home directory (HOME, XDG_STATE_HOME); ${MEMORY_DATA} keeps nothing`,
+    );
   }
   if (!options.allowAnonymous && !isLoopback(options.host)) {
     throw new MembraneError(

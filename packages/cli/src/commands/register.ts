@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
-import type { Lease, RegisterOptions } from '@membrane/client';
+import type { Lease, NamespaceClient, RegisterOptions } from '@membrane/client';
 import { CommandError } from '../command-error.js';
 import { SIGNAL_EXIT_BASE, exitCodeOf } from '../exit-codes.js';
 import { assertNamed, nameFlag, openClient, repeatFlags, type GlobalArguments } from '../global-options.js';
@@ -99,6 +99,7 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
   }
   let lease: Lease | undefined;
   let refusal: CommandError | undefined;
+  let hasLeft = true;
   for (const event of ['superseded', 'removed'] as const) {
     client.on(event, ({ code, message }) => {
       refusal = new CommandError(message, exitCodeOf(code));
@@ -114,6 +115,7 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
     await printLease(lease, args.json, output);
     output.say('it is renewed until Ctrl-C');
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
+    if (refusal === undefined) hasLeft = await leave(client);
   } catch (error) {
     if (!ended.signal.aborted) throw nameFlag(error);
   } finally {
@@ -126,7 +128,18 @@ async function registerAndStay(args: RegisterArguments, output: Output): Promise
       SIGNAL_EXIT_BASE + constants.signals[received],
     );
   }
-  output.say(`"${client.id}" has left`);
+  if (hasLeft) output.say(`"${client.id}" has left`);
+  else output.say(`no registry heard that "${client.id}" leaves; it lapses by itself`);
+}
+
+/** False where no registry heard of it in time. */
+async function leave(client: NamespaceClient): Promise<boolean> {
+  try {
+    await client.deregister({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** True where a registry certainly made no registration. */

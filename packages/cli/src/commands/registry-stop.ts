@@ -34,6 +34,12 @@ export function registryStopCommand(output: Output): CommandModule<GlobalArgumen
     handler: async (args) => {
       const { DEFAULT_REGISTRY_OPTIONS, MEMORY_DATA, readHolder } = await loadRegistry();
       const given = args.data ?? (process.env['MEMBRANE_REGISTRY_DATA'] || DEFAULT_REGISTRY_OPTIONS.data);
+      if (given === '') {
+        throw new CommandError(
+          'which registry? this user has no home directory: name its --data',
+          EXIT_CODES.usage,
+        );
+      }
       if (given === MEMORY_DATA) {
         throw new CommandError(
           `a registry with its data in ${MEMORY_DATA} cannot be found by it; end its process by the pid that \`membrane registry start\` gave`,

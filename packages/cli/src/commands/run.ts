@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { CommandModule } from 'yargs';
@@ -159,15 +159,29 @@ function runToEnd(command: string, args: readonly string[], client: NamespaceCli
 }
 
 function forwardSignals(child: ChildProcess): () => void {
-  const isOnTerminal = hasTerminal();
   const forward = (signal: NodeJS.Signals): void => {
-    if (isOnTerminal && TERMINAL_SIGNALS.has(signal)) return;
+    if (TERMINAL_SIGNALS.has(signal) && isInForeground()) return;
     child.kill(signal);
   };
   for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   return () => {
     for (const signal of FORWARDED_SIGNALS) process.off(signal, forward);
   };
+}
+
+/**
+ * Whether keys of the terminal that controls this process reach it, and so the command too. One in the background of a
+ * terminal gets such a signal from somebody else. Elsewhere than on Linux whoever has a terminal counts.
+ */
+function isInForeground(): boolean {
+  try {
+    // proc_pid_stat(5): after the name, which ends by the last bracket, state, ppid, pgrp, session, tty_nr, tpgid.
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return group === foreground;
+  } catch {
+    return hasTerminal();
+  }
 }
 
 /** Wherever the standard streams lead: keys are read from the terminal that controls the process, if there is one. */
