@@ -159,7 +159,9 @@ export class Courier {
       const kept = await tryAll([mailbox]);
       if (kept !== undefined) return kept;
     }
-    throw failure ?? new MembraneError('not_delivered', `no route leads to "${target}"`);
+    const isThere = plan.membrane !== undefined;
+    const why = isThere ? `no route leads to "${target}"` : `no membrane "${target}" is registered`;
+    throw failure ?? new MembraneError('not_delivered', why);
   }
 
   #handOver(consignment: Consignment, route: Route): Promise<Receipt> {

@@ -58,9 +58,7 @@ export class MessageSender {
   /** @throws MembraneError `handler_failed` with what the handler threw; as `send`. */
   async request(target: string, payload: JsonValue, options: SendOptions): Promise<JsonValue> {
     const dispatch = await this.#dispatch(target, payload, { ...options, replyTo: this.#parts.id });
-    // Nobody could tell a client that is not registered what became of a message that only waits somewhere.
-    const answer = this.#parts.canBeReached() ? 'wanted' : 'needed';
-    const { reply } = await this.#sendAndWait({ ...dispatch, answer });
+    const { reply } = await this.#sendAndWait(dispatch);
     return reply ?? null;
   }
 
@@ -154,7 +152,7 @@ export class MessageSender {
     if (waitFor === undefined) return this.#parts.messenger.send(dispatch);
     if (waitFor === 'processed') {
       const replyTo = dispatch.replyTo ?? this.#parts.id;
-      return this.#sendAndWait({ ...dispatch, replyTo, answer: 'wanted' });
+      return this.#sendAndWait({ ...dispatch, replyTo });
     }
     return new Promise((resolve, reject) => {
       // What comes after is told by events.
@@ -164,14 +162,16 @@ export class MessageSender {
 
   /** Goes on where a message is only queued: its handler says by a message of its own that it has returned. */
   async #sendAndWait(dispatch: Dispatch): Promise<Answer> {
-    const { messenger, replies, clock } = this.#parts;
+    const { messenger, replies, clock, canBeReached } = this.#parts;
     const { messageId, timeoutMs, signal } = dispatch;
+    // Nobody could tell a client that is not registered what became of a message that only waits somewhere.
+    const need = canBeReached() ? 'wanted' : 'needed';
     const startMs = clock.monotonicMs();
     const reply = replies.wait(messageId);
     // Whoever is asked may answer, and fail, before anybody waits.
     reply.catch(() => undefined);
     try {
-      const sent = messenger.send(dispatch);
+      const sent = messenger.send({ ...dispatch, answer: need });
       const first = await Promise.race([sent, reply.then(() => undefined)]);
       if (first !== undefined && first.outcome === 'processed') return first;
       const answer = first ?? (await sent.catch(ignoreMembraneError));
