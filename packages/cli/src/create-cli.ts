@@ -37,7 +37,7 @@ export function createCli(
       // What is documented, and what a script may look for, is in one language.
       .locale('en')
       .usage(
-        '$0 <command>\n\nMembranes are named processes that form a tree: registers them, finds them, keeps them alive.',
+        '$0 <command>\n\nMembranes are named processes that form a tree: registers them, finds them, keeps them alive, carries their messages.',
       )
       .command(runCommand(output, exit))
       .command(registerCommand(output))
@@ -81,7 +81,7 @@ export function createCli(
 }
 
 /** Flags that may be given several times, and what is no flag. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', '--', 'meta']);
+const REPEATABLE: ReadonlySet<string> = new Set(['_', '--', 'meta', 'messages']);
 
 /** Which of two values counts would be a guess, and only `run` has a use for what follows `--`. */
 function refuseExcess(args: Readonly<Record<string, unknown>>): true {

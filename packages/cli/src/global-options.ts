@@ -71,6 +71,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   communicationMode: '--mode',
   endpoint: '--endpoint',
   weight: '--weight',
+  type: '--type',
+  stream: '--stream',
 };
 
 /**

@@ -3,7 +3,7 @@ import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
 import { createOutput, hideCredentials, shorten } from './output.js';
 import { STANDARD_INPUT } from './payload.js';
-import { isTimeout } from './timeout.js';
+import { adviseOnSilence } from './silence.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -42,13 +42,6 @@ function describeFailure(error: unknown): { message: string; exitCode: number } 
     return { message: `${error.message}${advice}`, exitCode: exitCodeOf(code) };
   }
   return { message: error instanceof Error ? error.message : String(error), exitCode: EXIT_CODES.failed };
-}
-
-function adviseOnSilence(error: Error): string {
-  const remedy = isTimeout(error)
-    ? 'it does not answer in time; give it longer by --timeout'
-    : 'start one by `membrane registry start`';
-  return `${remedy}, or name another by --registry-url or MEMBRANE_REGISTRY_URL`;
 }
 
 /** The value that a message of wrong usage ends by may be any text. */

@@ -1,35 +1,50 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import type { Message } from '@membrane/client';
-import { formatPayload, type Output } from './output.js';
+import { formatPayload } from './output.js';
 
 /** What a command may print as its reply. */
 const MAX_REPLY_BYTES = 1024 * 1024;
 
+/** How long a command may take to end once it is told to. */
+const END_GRACE_MS = 1_000;
+
 /**
  * Runs a shell command for a message: its payload on standard input (a text as it is, anything else as JSON), what is
- * known of it in MEMBRANE_MESSAGE_… variables.
+ * known of it in MEMBRANE_MESSAGE_… variables. The signal has it ended by SIGTERM, and by SIGKILL a second later, with
+ * all that it started.
  * @returns what it printed, as a text without the last line break; undefined where that is nothing.
  * @throws Error where it did not exit by 0: the message is tried again.
  */
-export function runForMessage(
+export async function runForMessage(
   command: string,
   message: Message,
-  output: Output,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const child = spawn(command, {
     shell: true,
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...describe(message) },
+    // A process group of its own, which can be ended as a whole.
+    detached: true,
   });
+  const endSoon = endWith(child, signal);
+  try {
+    // Whether it reads what it is given is its own affair.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(formatPayload(message.payload, { isTerminal: false }));
+    return await readReply(child);
+  } finally {
+    endSoon.cancel();
+  }
+}
+
+function readReply(child: ChildProcess): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout?.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
   });
-  // Whether it reads what it is given is its own affair.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(formatPayload(message.payload, { ...output, isTerminal: false }));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
@@ -45,6 +60,33 @@ export function runForMessage(
       }
     });
   });
+}
+
+function endWith(child: ChildProcess, signal: AbortSignal): { cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    signalGroup(child, 'SIGTERM');
+    timer = setTimeout(() => {
+      signalGroup(child, 'SIGKILL');
+    }, END_GRACE_MS);
+  };
+  signal.addEventListener('abort', end);
+  return {
+    cancel: () => {
+      signal.removeEventListener('abort', end);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  // Without a pid it never started.
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It is gone.
+  }
 }
 
 function describe({ id, sender, type, stream, correlationId }: Message): Record<string, string> {

@@ -2,9 +2,11 @@ import type { Delivery, DeliveryAttempt, NamespaceClient, SendOptions } from '@m
 import type { Argv } from 'yargs';
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
-import { openClient, readDuration, type GlobalArguments } from './global-options.js';
+import { nameFlag, openClient, readDuration, type GlobalArguments } from './global-options.js';
 import { toPrintable, type Output } from './output.js';
+import { formatMs } from './lease-words.js';
 import { readPayload } from './payload.js';
+import { adviseOnSilence } from './silence.js';
 
 const OUTCOMES = ['queued', 'accepted', 'processed'] as const;
 
@@ -43,6 +45,11 @@ export function withMessageOptions(parser: Argv<GlobalArguments>, target: string
         description: 'messages of one stream are handled in their order',
       },
       debug: { type: 'boolean', default: false, description: 'say what was tried' },
+      timeout: {
+        type: 'string',
+        requiresArg: true,
+        description: 'its deadline, also where it is kept for a receiver that is away [30s]',
+      },
     });
 }
 
@@ -54,19 +61,26 @@ export function withWaitOption(parser: Argv<MessageArguments>): Argv<WaitArgumen
   });
 }
 
+/** What was sent, and how long it had, in milliseconds. */
+interface Sent<Result> {
+  readonly result: Result;
+  readonly timeoutMs: number;
+}
+
 /** Sends by what the flags say, and tells what was tried. */
 export async function withMessage<Result>(
   args: MessageArguments,
   output: Output,
   send: (client: NamespaceClient, payload: never, options: SendOptions) => Promise<Result>,
-): Promise<Result> {
+): Promise<Sent<Result>> {
   const payload = await readPayload(args.message, args['json-payload']);
-  const timeoutMs = await readDuration('timeout', args.timeout, DEADLINE_RANGE);
+  const given = await readDuration('timeout', args.timeout, DEADLINE_RANGE);
   const { type, stream } = args;
   // The time is that of the message; a call to the registry has its own.
   const client = await openClient({ ...args, timeout: undefined });
   try {
-    return await send(client, payload as never, { timeoutMs, type, stream });
+    const timeoutMs = given ?? client.options.messaging.sendTimeoutMs;
+    return { result: await send(client, payload as never, { timeoutMs, type, stream }), timeoutMs };
   } catch (error) {
     if (args.debug) sayAttempts(attemptsOf(error), output);
     throw explain(error, args);
@@ -75,14 +89,14 @@ export async function withMessage<Result>(
   }
 }
 
-/** Says in words where a message is now. */
-export function describeDelivery({ target, outcome, route }: Delivery): string {
+/** Says in words where a message is now, and for how long. */
+export function describeDelivery({ target, outcome, route }: Delivery, timeoutMs: number): string {
   const name = `"${target}"`;
   const way = route.kind === 'relay' ? `by way of "${route.address}"` : `by ${route.kind}`;
   if (outcome === 'processed') return `${name} has handled it, ${way}`;
   if (outcome === 'accepted') return `${name} has it, ${way}`;
-  if (route.kind === 'mailbox') return `queued: the registry keeps it for ${name}`;
-  return `queued: it lies in ${toPrintable(route.address)} for ${name}`;
+  const where = route.kind === 'mailbox' ? 'the registry keeps it' : `it lies in ${route.address}`;
+  return `queued: ${where} for ${name}, for ${formatMs(timeoutMs)} at most`;
 }
 
 export function sayAttempts(attempts: readonly DeliveryAttempt[], output: Output): void {
@@ -102,6 +116,7 @@ function attemptsOf(error: unknown): readonly DeliveryAttempt[] {
 function explain(error: unknown, { target }: MessageArguments): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   const name = toPrintable(target);
+  const { cause } = error;
   if (error.code === 'not_found' && !target.startsWith('@')) {
     const message = `no membrane "${name}" is registered, or was lately; \`membrane list\` shows who is there`;
     return new CommandError(message, EXIT_CODES.notFound, { cause: error });
@@ -109,5 +124,14 @@ function explain(error: unknown, { target }: MessageArguments): unknown {
   if (error.code === 'invalid_request' && error.message.startsWith('target ')) {
     return new CommandError(error.message, EXIT_CODES.usage, { cause: error });
   }
-  return error;
+  if (error.code === 'handler_failed') {
+    return new CommandError(`"${name}" could not handle it: ${error.message}`, EXIT_CODES.failed, {
+      cause: error,
+    });
+  }
+  if (cause instanceof Error && 'code' in cause && cause.code === 'registry_unreachable') {
+    const message = `${error.message}: ${adviseOnSilence(cause)}`;
+    return new CommandError(message, EXIT_CODES.unreachable, { cause: error });
+  }
+  return nameFlag(error);
 }

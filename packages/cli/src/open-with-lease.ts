@@ -1,4 +1,4 @@
-import type { NamespaceClient } from '@membrane/client';
+import type { NamespaceClient, NamespaceClientOptions } from '@membrane/client';
 import { assertNamed, openClient, type GlobalArguments } from './global-options.js';
 import { LeaseFile } from './lease-file.js';
 
@@ -6,6 +6,7 @@ import { LeaseFile } from './lease-file.js';
 export async function openWithLease(
   args: GlobalArguments,
   names: { id?: string | undefined; instanceId: string | undefined },
+  options: NamespaceClientOptions = {},
 ): Promise<{ client: NamespaceClient; file: LeaseFile }> {
   const asker = await openClient(args, names);
   const file = new LeaseFile(asker);
@@ -16,5 +17,5 @@ export async function openWithLease(
   } finally {
     await asker.close();
   }
-  return { client: await openClient(args, { ...names, leaseToken }), file };
+  return { client: await openClient(args, { ...options, ...names, leaseToken }), file };
 }

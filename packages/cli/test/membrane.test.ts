@@ -193,6 +193,13 @@ describe('help', () => {
     { verb: 'heartbeat', words: ['--id', 'MEMBRANE_ID', '--instance'] },
     { verb: 'status', words: ['--id', '--registry-url', 'MEMBRANE_REGISTRY_URL'] },
     { verb: 'run', words: ['[parent] -- CMD', '--require', 'MEMBRANE_ID', '--mode', '--meta'] },
+    { verb: 'send', words: ['<target>', '<message>', '@FILE', '--json-payload', '--wait-for', 'deadline'] },
+    { verb: 'request', words: ['<target>', '<message>', '--type', '--stream', '--debug'] },
+    { verb: 'broadcast', words: ['@in*', '@siblings', '@subtree', '--wait-for'] },
+    { verb: 'receive', words: ['[parent]', '--exec', '--count', '--type', '--stream', '--replace'] },
+    { verb: 'dead-letters list', words: ['--limit', '--id'] },
+    { verb: 'dead-letters requeue', words: ['[messages..]', '--all'] },
+    { verb: 'dead-letters discard', words: ['[messages..]', '--all'] },
     { verb: 'registry', words: ['start', 'stop', 'status'] },
     { verb: 'registry start', words: ['--port', '--data', '--detach', 'MEMBRANE_REGISTRY_PORT'] },
     { verb: 'registry stop', words: ['--data'] },
@@ -209,9 +216,9 @@ describe('help', () => {
     const { membrane } = await createUser(NOBODY);
     const { code, stdout } = await membrane(['--help']);
     expect(code).toBe(0);
-    const verbs = [...stdout.matchAll(/^ {2}membrane (\w+)/gm)].map(([, verb]) => verb);
+    const verbs = [...stdout.matchAll(/^ {2}membrane ([\w-]+)/gm)].map(([, verb]) => verb);
     expect(verbs.sort()).toEqual(
-      'broadcast completion dead deregister discover heartbeat list receive register registry request run send status'.split(
+      'broadcast completion dead-letters deregister discover heartbeat list receive register registry request run send status'.split(
         ' ',
       ),
     );

@@ -23,7 +23,7 @@ export function broadcastCommand(
         withMessageOptions(parser, 'whom: @in* (all children), @siblings, @subtree, @subtree:ID, @all:ID'),
       ).example('$0 broadcast @subtree:house "lights out"', 'everybody below house'),
     handler: async (args) => {
-      const report = await withMessage(args, output, (client, payload, options) =>
+      const { result: report } = await withMessage(args, output, (client, payload, options) =>
         client.broadcast(args.target, payload, { ...options, waitFor: args['wait-for'] }),
       );
       await print(report, args, output);
@@ -51,7 +51,7 @@ async function print(report: BroadcastReport, args: WaitArguments, output: Outpu
     return;
   }
   if (report.members.length === 0) {
-    output.say(`nobody is ${args.target}`);
+    output.say(`no membrane is meant by ${args.target}`);
     return;
   }
   const { formatTable } = await import('../table.js');

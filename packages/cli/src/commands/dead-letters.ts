@@ -16,14 +16,15 @@ interface ChangeArguments extends GlobalArguments {
 
 export function deadLettersCommand(output: Output): CommandModule<GlobalArguments, GlobalArguments> {
   return {
-    command: 'dead-letters <action>',
+    command: 'dead-letters',
     describe: 'messages that could not be handled: list, requeue, discard',
     builder: (parser) =>
       parser
         .command(listCommand(output))
         .command(changeCommand(output, 'requeue', 'have them handled once more'))
         .command(changeCommand(output, 'discard', 'throw them away'))
-        .demandCommand(1, 'which action: list, requeue or discard?'),
+        .demandCommand(1, 'which action: list, requeue or discard?')
+        .example('$0 dead-letters list --id oven', 'what oven could not handle, and why'),
     handler: () => undefined,
   };
 }
@@ -114,7 +115,7 @@ async function print(letters: readonly DeadLetterInfo[], json: boolean, output: 
     messageId,
     toPrintable(envelope?.sender ?? '-'),
     place,
-    `${formatAge((Date.now() - diedAtMs) / 1_000)} ago`,
+    formatAge((Date.now() - diedAtMs) / 1_000),
     toPrintable(`${code}: ${reason}`),
     envelope === undefined ? '-' : formatPayload(envelope.payload, { ...output, isTerminal: true }),
   ]);
@@ -122,7 +123,7 @@ async function print(letters: readonly DeadLetterInfo[], json: boolean, output: 
     { title: 'MESSAGE' },
     { title: 'SENDER', flexible: true },
     { title: 'PLACE' },
-    { title: 'DIED' },
+    { title: 'AGE' },
     { title: 'WHY', flexible: true },
     { title: 'PAYLOAD', flexible: true },
   ];

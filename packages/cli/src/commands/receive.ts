@@ -55,8 +55,13 @@ export function receiveCommand(
         .example('$0 receive --id oven', 'a line a message, until Ctrl-C; what waited comes first')
         .example('$0 receive --id oven --exec ./cook.sh', 'run a program for each'),
     handler: async (args) => {
-      checkCount(args.count);
-      const { client } = await openWithLease(args, { instanceId: args.instance });
+      checkArguments(args);
+      const { client } = await openWithLease(
+        args,
+        { instanceId: args.instance },
+        // What is more than the count is left where it waits.
+        args.count === undefined ? {} : { messaging: { maxInboxMessages: 1 } },
+      );
       await receive(client, args, output, exit);
     },
   };
@@ -81,22 +86,33 @@ async function receive(
     output.say(`membrane: ${message}`);
   });
   let left = args.count ?? Number.POSITIVE_INFINITY;
+  const isEnding = (): boolean => ended.signal.aborted;
   const handle = async (message: Message): Promise<unknown> => {
-    if (ended.signal.aborted) throw new Error('the receiver is leaving');
-    const reply = await handleMessage(message, args, output);
-    left -= 1;
-    if (left <= 0) ended.abort();
-    return reply;
+    if (isEnding()) throw await leaving();
+    try {
+      const reply = await handleMessage(message, args, output, ended.signal);
+      left -= 1;
+      if (left <= 0) ended.abort();
+      return reply;
+    } catch (error) {
+      // The reader of a pipe may go: that ends the command, and not the message.
+      if (error instanceof Error && 'code' in error && error.code === 'EPIPE') ended.abort();
+      if (isEnding()) throw await leaving();
+      sayFailure(message, error, output);
+      throw error;
+    }
   };
   try {
     if (!args.replace) await refuseIfHeld(client, ended.signal);
     const { type, stream } = args;
     // One at a time: lines of several would mix, and a count would be passed.
-    client.onMessage(handle, { type, stream, concurrency: 1 });
+    const stop = client.onMessage(handle, { type, stream, concurrency: 1 });
+    // At once: what has not begun goes back to where it waited.
+    ended.signal.addEventListener('abort', stop);
     await client.register({ parent: args.parent, signal: ended.signal });
     sayWhatHappens(client, output);
     sayWhatIsRefused(client, output);
-    if (output.isTerminal) output.say(`"${client.id}" receives, until Ctrl-C`);
+    if (output.isTerminal) output.say(`"${client.id}" receives, until ${describeEnd(args)}`);
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
   } catch (error) {
     if (!ended.signal.aborted) throw nameFlag(error);
@@ -111,8 +127,9 @@ async function handleMessage(
   message: Message,
   { json, exec }: ReceiveArguments,
   output: Output,
+  signal: AbortSignal,
 ): Promise<unknown> {
-  if (exec !== undefined) return runForMessage(exec, message, output);
+  if (exec !== undefined) return runForMessage(exec, message, signal);
   if (json) {
     const { toWire } = await import('@membrane/protocol');
     await output.write(JSON.stringify(toWire<unknown>(message)));
@@ -123,7 +140,26 @@ async function handleMessage(
   return undefined;
 }
 
-function checkCount(count: number | undefined): void {
-  if (count === undefined || (Number.isInteger(count) && count > 0)) return;
-  throw new CommandError('--count must be a whole number above 0', EXIT_CODES.usage);
+/** What is neither a success nor a failure of the handler: the message is kept, or goes elsewhere. */
+async function leaving(): Promise<Error> {
+  const { MembraneError } = await import('@membrane/protocol');
+  return new MembraneError('no_handler', 'the receiver is leaving');
+}
+
+function sayFailure({ id, sender }: Message, error: unknown, output: Output): void {
+  const why = error instanceof Error ? error.message : String(error);
+  output.say(`membrane: message ${id} of "${sender}" failed: ${why}`);
+}
+
+function describeEnd({ count }: ReceiveArguments): string {
+  return count === undefined ? 'Ctrl-C' : count === 1 ? 'a message came' : `${count} messages came`;
+}
+
+function checkArguments({ count, type, stream, exec }: ReceiveArguments): void {
+  if (count !== undefined && !(Number.isInteger(count) && count > 0)) {
+    throw new CommandError('--count must be a whole number above 0', EXIT_CODES.usage);
+  }
+  for (const [flag, value] of Object.entries({ type, stream, exec })) {
+    if (value === '') throw new CommandError(`--${flag} must not be empty`, EXIT_CODES.usage);
+  }
 }

@@ -13,7 +13,7 @@ export function requestCommand(output: Output): CommandModule<GlobalArguments, M
         'what its handler returns',
       ),
     handler: async (args) => {
-      const reply = await withMessage(args, output, (client, payload, options) =>
+      const { result: reply } = await withMessage(args, output, (client, payload, options) =>
         client.request(args.target, payload, options),
       );
       output.data(args.json ? JSON.stringify(reply) : formatPayload(reply, output));

@@ -20,11 +20,11 @@ export function sendCommand(output: Output): CommandModule<GlobalArguments, Wait
         .example('$0 send oven @recipe.json --json-payload', 'what is in a file, as JSON')
         .example('$0 send oven hello --wait-for processed --timeout 5m', 'until it is handled, also later'),
     handler: async (args) => {
-      const delivery = await withMessage(args, output, (client, payload, options) =>
+      const { result: delivery, timeoutMs } = await withMessage(args, output, (client, payload, options) =>
         client.sendMessage(args.target, payload, { ...options, waitFor: args['wait-for'] }),
       );
       if (args.debug) sayAttempts(delivery.attempts, output);
-      output.say(describeDelivery(delivery));
+      output.say(describeDelivery(delivery, timeoutMs));
       if (args.json) {
         const { toWire } = await import('@membrane/protocol');
         output.data(JSON.stringify(toWire<unknown>(delivery)));
