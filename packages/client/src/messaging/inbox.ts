@@ -54,7 +54,7 @@ export class Inbox implements MessageTaker {
   readonly #sessions: SessionBook<Entry>;
   readonly #foreign = new LRUCache<string, true>({ max: MAX_FOREIGN_IDS });
   readonly #replies = new LRUCache<string, { reply: JsonValue }>({ max: MAX_REPLIES });
-  /** By message id. */
+  /** By what tells one message from all others. */
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<() => void>();
   #bytes = 0;
@@ -84,7 +84,8 @@ export class Inbox implements MessageTaker {
     onDone: (result: HandlingResult) => void,
   ): MembraneError | undefined {
     if (this.#isClosed) return new MembraneError('client_closed', 'the receiver is closing');
-    const known = this.#entries.get(envelope.id);
+    const key = keyOf(envelope);
+    const known = this.#entries.get(key);
     if (known !== undefined) {
       known.callbacks.push(onDone);
       return undefined;
@@ -93,16 +94,18 @@ export class Inbox implements MessageTaker {
     let stream: OrderedStream<Entry> | undefined;
     let window: SequenceWindow | undefined;
     if (session != null && sequence != null) {
-      if (streamName != null) stream = this.#sessions.stream(session, streamName, floor ?? sequence);
+      // Whatever its sender says, it waits for none behind it.
+      const first = Math.min(floor ?? sequence, sequence);
+      if (streamName != null) stream = this.#sessions.stream(session, streamName, first);
       else window = this.#sessions.window(session);
     }
     const isDone = this.#isDone(envelope, stream, window);
     if (isDone === true) {
-      onDone(this.#repeat(envelope.id));
+      onDone(this.#repeat(key));
       return undefined;
     }
     if (isDone !== false) return isDone;
-    const refusal = this.#findRefusal(envelope, sizeBytes);
+    const refusal = this.#findRefusal(envelope, sizeBytes, stream);
     if (refusal !== undefined) return refusal;
     const entry: Entry = {
       envelope,
@@ -120,13 +123,13 @@ export class Inbox implements MessageTaker {
       isRunning: false,
       retry: undefined,
     };
-    this.#entries.set(envelope.id, entry);
+    this.#entries.set(key, entry);
     this.#bytes += sizeBytes;
     if (window !== undefined) window.inProgress += 1;
     if (this.window === 0) this.#tellWindow();
     if (stream === undefined) this.#dispatch(entry);
     else {
-      if (floor != null) stream.raiseFloor(floor);
+      if (floor != null) stream.raiseFloor(Math.min(floor, entry.sequence));
       stream.hold(entry);
     }
     return undefined;
@@ -156,10 +159,11 @@ export class Inbox implements MessageTaker {
 
   /** True, false, or why nobody can tell, or that it comes too late. */
   #isDone(
-    { id, sequence, attempt, stream: name }: KnownEnvelope,
+    envelope: KnownEnvelope,
     stream: OrderedStream<Entry> | undefined,
     window: SequenceWindow | undefined,
   ): boolean | MembraneError {
+    const { sequence, attempt, stream: name } = envelope;
     if (stream !== undefined) {
       const state = stream.stateOf(sequence ?? 0);
       if (state === 'new' || state === 'done') return state === 'done';
@@ -170,27 +174,32 @@ export class Inbox implements MessageTaker {
         `message ${String(sequence)} of stream "${String(name)}": ${why}`,
       );
     }
-    if (window === undefined) return this.#foreign.has(id);
+    if (window === undefined) return this.#foreign.has(keyOf(envelope));
     const state = window.stateOf(sequence ?? 0);
     if (state !== 'below') return state === 'done';
-    if (this.#foreign.has(id)) return true;
+    if (this.#foreign.has(keyOf(envelope))) return true;
     if ((attempt ?? 1) <= 1) return false;
     return new MembraneError('out_of_order', 'it is so old that nobody knows whether it was handled');
   }
 
-  #repeat(id: string): HandlingResult {
-    const reply = this.#replies.get(id);
+  #repeat(key: string): HandlingResult {
+    const reply = this.#replies.get(key);
     return reply === undefined ? { outcome: 'processed' } : { outcome: 'processed', ...reply };
   }
 
-  #findRefusal(envelope: KnownEnvelope, sizeBytes: number): MembraneError | undefined {
+  #findRefusal(
+    envelope: KnownEnvelope,
+    sizeBytes: number,
+    stream: OrderedStream<Entry> | undefined,
+  ): MembraneError | undefined {
     const { handlers, limits } = this.#parts;
     if (envelope.ttl_ms != null && envelope.ttl_ms <= 0) return expired();
     if (!handlers.wants(envelope)) return noHandler(envelope);
     const isFull =
       this.#entries.size >= limits.maxInboxMessages ||
       (this.#entries.size > 0 && this.#bytes + sizeBytes > limits.maxInboxBytes);
-    if (!isFull) return undefined;
+    // The one that others wait for here gets in, or they would hold the room that it needs.
+    if (!isFull || stream?.isAwaited(envelope.sequence ?? 0) === true) return undefined;
     return new MembraneError('inbox_full', `${this.#entries.size} messages wait to be handled`, {
       details: { retryAfterMs: FULL_RETRY_MS },
     });
@@ -212,7 +221,7 @@ export class Inbox implements MessageTaker {
 
   #run(entry: Entry, handler: MessageHandler, onOver: () => void): void {
     // It was given back while it waited.
-    if (this.#entries.get(entry.envelope.id) !== entry) {
+    if (this.#entries.get(keyOf(entry.envelope)) !== entry) {
       onOver();
       return;
     }
@@ -268,11 +277,11 @@ export class Inbox implements MessageTaker {
   }
 
   #settle(entry: Entry, result: HandlingResult): void {
-    const { id } = entry.envelope;
-    if (this.#entries.get(id) !== entry) return;
+    const key = keyOf(entry.envelope);
+    if (this.#entries.get(key) !== entry) return;
     const wasOpen = this.window > 0;
     entry.retry?.cancel();
-    this.#entries.delete(id);
+    this.#entries.delete(key);
     this.#bytes -= entry.sizeBytes;
     if (entry.window !== undefined) entry.window.inProgress -= 1;
     if (result.outcome === 'processed') this.#remember(entry, result.reply);
@@ -283,9 +292,9 @@ export class Inbox implements MessageTaker {
   }
 
   #remember({ envelope, window, stream, sequence }: Entry, reply: JsonValue | undefined): void {
-    if (reply !== undefined) this.#replies.set(envelope.id, { reply });
+    if (reply !== undefined) this.#replies.set(keyOf(envelope), { reply });
     if (stream !== undefined) return;
-    if (window?.markDone(sequence) !== true) this.#foreign.set(envelope.id, true);
+    if (window?.markDone(sequence) !== true) this.#foreign.set(keyOf(envelope), true);
   }
 
   #tellWindow(): void {
@@ -301,6 +310,11 @@ function outcomeFor(entry: Entry, result: HandlingResult): 'handled' | 'given-up
   if (code === 'no_handler' || code === 'client_closed') return 'may-come-again';
   if (code === 'expired') return 'given-up';
   return entry.isKept ? 'given-up' : 'may-come-again';
+}
+
+/** Ids that a session made are unique; two foreign senders may both count from one. */
+function keyOf({ session, sender, id }: KnownEnvelope): string {
+  return session == null ? `${sender} ${id}` : id;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -53,6 +53,11 @@ export class OrderedStream<Entry extends Held> {
     return this.#gaps.some(({ from, to }) => from <= sequence && sequence <= to) ? 'late' : 'done';
   }
 
+  /** True for the one that would be handled next, where others wait for it. */
+  isAwaited(sequence: number): boolean {
+    return sequence === this.#mark + 1 && this.#held.size > 0 && this.#running === undefined;
+  }
+
   hold(entry: Entry): void {
     this.#held.set(entry.sequence, entry);
     this.#pump();

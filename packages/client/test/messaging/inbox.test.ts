@@ -160,6 +160,15 @@ describe('a repeat', () => {
     ]);
   });
 
+  it('is none where another sender uses the same id', () => {
+    const { handlers, offer } = begin();
+    let count = 0;
+    handlers.onMessage(() => void (count += 1));
+    offer({ id: '1', sender: 'cook' });
+    offer({ id: '1', sender: 'guest' });
+    expect(count).toBe(2);
+  });
+
   it('of one that is being handled waits for the same end', async () => {
     const { handlers, offer, results } = begin();
     const { handler, settle, started } = manual();
@@ -264,6 +273,28 @@ describe('a stream', () => {
     expect(got).toHaveLength(2);
     clock.advance(2);
     expect(got).toEqual(['s2', 's3', 's9']);
+  });
+
+  it('lets in the one that the others wait for, however full it is', async () => {
+    const { handlers, offer } = begin();
+    const { handler, settle, started } = manual();
+    handlers.onMessage(handler);
+    for (let sequence = 1; sequence <= 10; sequence += 1) offer(inStream(sequence, 1));
+    await settle('s1', 'reject', new Error('too hot'));
+    offer(inStream(11, 1));
+    expect(offer(inStream(12, 1))).toBe('inbox_full');
+    expect(offer({ ...inStream(1, 1), attempt: 2 })).toBeUndefined();
+    await settle('s1', 'resolve');
+    expect(started).toEqual(['s1', 's1', 's2']);
+  });
+
+  it('waits for none behind itself, whatever its sender says', () => {
+    const { handlers, offer } = begin();
+    const got: string[] = [];
+    handlers.onMessage(({ id }) => void got.push(id));
+    offer(inStream(1, 9));
+    offer(inStream(2, 9));
+    expect(got).toEqual(['s1', 's2']);
   });
 
   it('begins where its sender says that it may begin', () => {
