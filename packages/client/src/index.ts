@@ -9,7 +9,9 @@ export {
 export type { ClientEvents, Lease, LossReason } from './client-events.js';
 export type { DeadLetterInfo } from './messaging/dead-letters.js';
 export type { BroadcastReport, Delivery, MemberReport, SendOptions } from './messaging/delivery.js';
-export type { MessageHandler, MessagesOptions, OnMessageOptions } from './messaging/handlers.js';
+export type { MessageHandler } from './messaging/handler-group.js';
+export { giveBack } from './messaging/give-back.js';
+export type { MessagesOptions, OnMessageOptions } from './messaging/handlers.js';
 export type { Message } from './messaging/message.js';
 export {
   createNamespaceClient,

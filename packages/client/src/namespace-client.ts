@@ -11,12 +11,8 @@ import { systemClock } from './clock.js';
 import { processLeaseToken } from './lease-token.js';
 import type { DeadLetterInfo } from './messaging/dead-letters.js';
 import type { BroadcastReport, Delivery, SendOptions } from './messaging/delivery.js';
-import {
-  Handlers,
-  type MessageHandler,
-  type MessagesOptions,
-  type OnMessageOptions,
-} from './messaging/handlers.js';
+import type { MessageHandler } from './messaging/handler-group.js';
+import { Handlers, type MessagesOptions, type OnMessageOptions } from './messaging/handlers.js';
 import type { Message } from './messaging/message.js';
 import type { MessageSender } from './messaging/message-sender.js';
 import type { Messaging } from './messaging/messaging.js';
@@ -265,7 +261,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
 
   /**
    * Handles the messages for this membrane that fit. A message counts as processed when the handler has returned; what
-   * it returns is the reply. Where it throws, the message is tried again, then a dead letter.
+   * it returns is the reply. Where it throws, the message is tried again, then a dead letter; where it throws what
+   * `giveBack` makes, the message stays where it was kept.
    * @returns what ends it.
    */
   onMessage(handler: MessageHandler, options: OnMessageOptions = {}): () => void {
@@ -275,7 +272,10 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     return stop;
   }
 
-  /** The messages for this membrane that fit, one by one: each counts as processed when the next is asked for. */
+  /**
+   * The messages for this membrane that fit, one by one: each counts as processed when the next is asked for, or the
+   * loop is left. It ends with its signal, or `close()`.
+   */
   messages(options: MessagesOptions = {}): AsyncIterable<Message> {
     this.#assertOpen();
     const messages = this.#handlers.messages(options);

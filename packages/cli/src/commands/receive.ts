@@ -140,10 +140,9 @@ async function handleMessage(
   return undefined;
 }
 
-/** What is neither a success nor a failure of the handler: the message is kept, or goes elsewhere. */
 async function leaving(): Promise<Error> {
-  const { MembraneError } = await import('@membrane/protocol');
-  return new MembraneError('no_handler', 'the receiver is leaving');
+  const { giveBack } = await import('@membrane/client');
+  return giveBack('the receiver is leaving');
 }
 
 function sayFailure({ id, sender }: Message, error: unknown, output: Output): void {

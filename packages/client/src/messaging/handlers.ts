@@ -1,8 +1,7 @@
 import { MembraneError } from '@membrane/protocol';
+import { HandlerGroup, type Job, type MessageHandler } from './handler-group.js';
+import { MessageIteration } from './message-iteration.js';
 import type { KnownEnvelope, Message } from './message.js';
-
-/** Handles a message. What it returns, if it is JSON, is the reply; where it throws, the message is tried again. */
-export type MessageHandler = (message: Message) => unknown;
 
 export interface OnMessageOptions {
   /** Only messages of this type. */
@@ -20,72 +19,19 @@ export interface MessagesOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Work that waits for its turn at a handler. */
-export interface Job {
-  readonly envelope: KnownEnvelope;
-  /** Calls back when it is over. */
-  run(handler: MessageHandler, onOver: () => void): void;
-  /** Its handler is gone. */
-  orphan(): void;
-}
-
-/** One handler with what it wants, and its turns. */
-export class Subscription {
-  readonly #handler: MessageHandler;
-  readonly #options: OnMessageOptions;
-  readonly #concurrency: number;
-  #waiting: Job[] = [];
-  #running = 0;
-
-  constructor(handler: MessageHandler, options: OnMessageOptions, concurrency: number) {
-    this.#handler = handler;
-    this.#options = options;
-    this.#concurrency = concurrency;
-  }
-
-  /** How closely it asks for such messages; -1: not at all. A type tells more than a stream. */
-  fit({ type, stream }: KnownEnvelope): number {
-    const wanted = this.#options;
-    if (wanted.type !== undefined && wanted.type !== type) return -1;
-    if (wanted.stream !== undefined && wanted.stream !== stream) return -1;
-    return (wanted.type === undefined ? 0 : 2) + (wanted.stream === undefined ? 0 : 1);
-  }
-
-  schedule(job: Job): void {
-    if (this.#running >= this.#concurrency) this.#waiting.push(job);
-    else this.#start(job);
-  }
-
-  /** Takes back what has not begun. */
-  close(): void {
-    const orphans = this.#waiting;
-    this.#waiting = [];
-    for (const job of orphans) job.orphan();
-  }
-
-  #start(job: Job): void {
-    this.#running += 1;
-    job.run(this.#handler, () => {
-      this.#running -= 1;
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.#start(next);
-    });
-  }
-}
-
-/** The handlers of a client. A message goes to the one that asks for it most closely; among equals they take turns. */
+/** The handlers of a client. A message goes to those that ask for it most closely. */
 export class Handlers {
   readonly #defaultConcurrency: number;
-  #subscriptions: readonly Subscription[] = [];
+  #groups: readonly HandlerGroup[] = [];
+  readonly #iterations = new Set<MessageIteration>();
   readonly #listeners = new Set<() => void>();
-  #turn = 0;
 
   constructor({ concurrency }: { concurrency: number }) {
     this.#defaultConcurrency = concurrency;
   }
 
   get isEmpty(): boolean {
-    return this.#subscriptions.length === 0;
+    return this.#groups.length === 0;
   }
 
   /**
@@ -93,7 +39,7 @@ export class Handlers {
    * @throws MembraneError `invalid_request` for an option that cannot be used.
    */
   onMessage(handler: MessageHandler, options: OnMessageOptions = {}): () => void {
-    const { concurrency = this.#defaultConcurrency } = options;
+    const { type, stream, concurrency = this.#defaultConcurrency } = options;
     if (typeof handler !== 'function') {
       throw new MembraneError('invalid_request', `handler must be a function; got ${typeof handler}`);
     }
@@ -103,39 +49,49 @@ export class Handlers {
         `concurrency must be a whole number above 0; got ${String(concurrency)}`,
       );
     }
-    const subscription = new Subscription(handler, options, concurrency);
-    this.#change([...this.#subscriptions, subscription]);
+    const known = this.#groups.find(({ wish }) => wish.type === type && wish.stream === stream);
+    const group = known ?? new HandlerGroup({ type, stream });
+    if (known === undefined) this.#groups = [...this.#groups, group];
+    const remove = group.add(handler, concurrency);
+    this.#tellChange();
+    let isOver = false;
     return () => {
-      if (!this.#subscriptions.includes(subscription)) return;
-      this.#change(this.#subscriptions.filter((other) => other !== subscription));
-      subscription.close();
+      if (isOver) return;
+      isOver = true;
+      remove();
+      if (group.isEmpty) this.#groups = this.#groups.filter((other) => other !== group);
+      this.#tellChange();
+      if (group.isEmpty) for (const job of group.clear()) this.schedule(job);
     };
   }
 
-  /**
-   * One message at a time: it counts as processed when the next is asked for, or the loop is left. Whether the loop was
-   * left by an error cannot be told; what is not handled then is lost to it.
-   */
   messages({ type, stream, signal }: MessagesOptions = {}): AsyncIterableIterator<Message> {
-    const slot = new MessageSlot();
-    const stop = this.onMessage((message) => slot.give(message), { type, stream, concurrency: 1 });
-    return iterate(slot, stop, signal);
+    const iteration = new MessageIteration(signal);
+    if (iteration.isEnded) return iteration;
+    const stop = this.onMessage((message) => iteration.give(message), { type, stream, concurrency: 1 });
+    this.#iterations.add(iteration);
+    iteration.onEnd(() => {
+      this.#iterations.delete(iteration);
+      stop();
+    });
+    return iteration;
+  }
+
+  /** Ends the loops over messages. */
+  endIterations(): void {
+    for (const iteration of this.#iterations) iteration.end();
   }
 
   /** True where somebody asks for such messages. */
   wants(envelope: KnownEnvelope): boolean {
-    return this.#subscriptions.some((subscription) => subscription.fit(envelope) >= 0);
+    return this.#find(envelope) !== undefined;
   }
 
-  find(envelope: KnownEnvelope): Subscription | undefined {
-    const [only, second] = this.#subscriptions;
-    if (second === undefined) return only !== undefined && only.fit(envelope) >= 0 ? only : undefined;
-    const fits = this.#subscriptions.map((subscription) => subscription.fit(envelope));
-    const best = Math.max(...fits);
-    if (best < 0) return undefined;
-    const equals = this.#subscriptions.filter((_, index) => fits[index] === best);
-    this.#turn = (this.#turn + 1) % equals.length;
-    return equals[this.#turn];
+  /** Runs it now, or when its turn comes; where nobody asks for such messages (any more), it is orphaned. */
+  schedule(job: Job): void {
+    const group = this.#find(job.envelope);
+    if (group === undefined) job.orphan();
+    else group.schedule(job);
   }
 
   /** Tells that handlers came or went. */
@@ -144,68 +100,19 @@ export class Handlers {
     return () => this.#listeners.delete(listener);
   }
 
-  #change(subscriptions: readonly Subscription[]): void {
-    this.#subscriptions = subscriptions;
-    for (const listener of this.#listeners) listener();
-  }
-}
-
-/** Hands over one message at a time, from a handler to a loop. */
-class MessageSlot {
-  #given: { message: Message; done: () => void; drop: (error: Error) => void } | undefined;
-  #wake = (): void => undefined;
-
-  /** Resolves when the loop has done with it. */
-  give(message: Message): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#given = { message, done: resolve, drop: reject };
-      this.#wake();
-    });
-  }
-
-  take(): { message: Message; done: () => void } | undefined {
-    const given = this.#given;
-    this.#given = undefined;
-    return given;
-  }
-
-  wait(): Promise<void> {
-    return new Promise((resolve) => (this.#wake = resolve));
-  }
-
-  wake(): void {
-    this.#wake();
-  }
-
-  /** Gives back what nobody took. */
-  close(): void {
-    this.#given?.drop(new MembraneError('no_handler', 'nobody asks for messages any more'));
-  }
-}
-
-async function* iterate(
-  slot: MessageSlot,
-  stop: () => void,
-  signal: AbortSignal | undefined,
-): AsyncIterableIterator<Message> {
-  const wake = (): void => slot.wake();
-  signal?.addEventListener('abort', wake);
-  try {
-    while (signal?.aborted !== true) {
-      const taken = slot.take();
-      if (taken === undefined) {
-        await slot.wait();
-        continue;
-      }
-      try {
-        yield taken.message;
-      } finally {
-        taken.done();
-      }
+  #find(envelope: KnownEnvelope): HandlerGroup | undefined {
+    let best: HandlerGroup | undefined;
+    let bestFit = -1;
+    for (const group of this.#groups) {
+      const fit = group.fit(envelope);
+      if (fit <= bestFit) continue;
+      best = group;
+      bestFit = fit;
     }
-  } finally {
-    signal?.removeEventListener('abort', wake);
-    stop();
-    slot.close();
+    return best;
+  }
+
+  #tellChange(): void {
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -1,7 +1,9 @@
-import { isMembraneError, MembraneError, type JsonValue } from '@membrane/protocol';
+import { MembraneError, type JsonValue } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../clock.js';
-import type { Handlers, Job, MessageHandler } from './handlers.js';
+import { isGivenBack } from './give-back.js';
+import type { Job, MessageHandler } from './handler-group.js';
+import type { Handlers } from './handlers.js';
 import type { HandlingResult, MessageTaker, TakeOptions } from './message-taker.js';
 import { toMessage, type KnownEnvelope } from './message.js';
 import type { OrderedStream } from './ordered-stream.js';
@@ -13,6 +15,9 @@ import { SessionBook } from './session-book.js';
 const MAX_FOREIGN_IDS = 10_000;
 /** Replies that are remembered, for those who ask once more. */
 const MAX_REPLIES = 1_000;
+const MAX_REPLY_BYTES = 16 * 1024 * 1024;
+/** Who waits for the end of one message: it was sent so often, on several ways, before it was handled. */
+const MAX_CALLBACKS = 16;
 /** When a sender may try a full inbox again. */
 const FULL_RETRY_MS = 100;
 
@@ -33,8 +38,10 @@ export interface InboxParts {
 interface Entry {
   readonly envelope: KnownEnvelope;
   readonly sizeBytes: number;
-  readonly isKept: boolean;
+  /** True where one of its sources keeps it. */
+  isKept: boolean;
   readonly sequence: number;
+  readonly takenAtMs: number;
   readonly expiresAtMs: number;
   /** Whoever brought it wants to know what became of it. */
   readonly callbacks: ((result: HandlingResult) => void)[];
@@ -53,7 +60,10 @@ export class Inbox implements MessageTaker {
   readonly #parts: InboxParts;
   readonly #sessions: SessionBook<Entry>;
   readonly #foreign = new LRUCache<string, true>({ max: MAX_FOREIGN_IDS });
-  readonly #replies = new LRUCache<string, { reply: JsonValue }>({ max: MAX_REPLIES });
+  readonly #replies = new LRUCache<string, { reply: JsonValue }>({
+    max: MAX_REPLIES,
+    maxSize: MAX_REPLY_BYTES,
+  });
   /** By what tells one message from all others. */
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<() => void>();
@@ -86,10 +96,7 @@ export class Inbox implements MessageTaker {
     if (this.#isClosed) return new MembraneError('client_closed', 'the receiver is closing');
     const key = keyOf(envelope);
     const known = this.#entries.get(key);
-    if (known !== undefined) {
-      known.callbacks.push(onDone);
-      return undefined;
-    }
+    if (known !== undefined) return join(known, isKept, onDone);
     const { session, stream: streamName, sequence, floor } = envelope;
     let stream: OrderedStream<Entry> | undefined;
     let window: SequenceWindow | undefined;
@@ -107,15 +114,14 @@ export class Inbox implements MessageTaker {
     if (isDone !== false) return isDone;
     const refusal = this.#findRefusal(envelope, sizeBytes, stream);
     if (refusal !== undefined) return refusal;
+    const takenAtMs = this.#parts.clock.monotonicMs();
     const entry: Entry = {
       envelope,
       sizeBytes,
       isKept,
       sequence: sequence ?? 0,
-      expiresAtMs:
-        envelope.ttl_ms == null
-          ? Number.POSITIVE_INFINITY
-          : this.#parts.clock.monotonicMs() + envelope.ttl_ms,
+      takenAtMs,
+      expiresAtMs: envelope.ttl_ms == null ? Number.POSITIVE_INFINITY : takenAtMs + envelope.ttl_ms,
       callbacks: [onDone],
       stream,
       window,
@@ -206,17 +212,12 @@ export class Inbox implements MessageTaker {
   }
 
   #dispatch(entry: Entry): void {
-    const subscription = this.#parts.handlers.find(entry.envelope);
-    if (subscription === undefined) {
-      this.#settle(entry, { outcome: 'failed', error: noHandler(entry.envelope) });
-      return;
-    }
     const job: Job = {
       envelope: entry.envelope,
       run: (handler, onOver) => this.#run(entry, handler, onOver),
-      orphan: () => this.#dispatch(entry),
+      orphan: () => this.#settle(entry, { outcome: 'failed', error: noHandler(entry.envelope) }),
     };
-    subscription.schedule(job);
+    this.#parts.handlers.schedule(job);
   }
 
   #run(entry: Entry, handler: MessageHandler, onOver: () => void): void {
@@ -254,14 +255,19 @@ export class Inbox implements MessageTaker {
       this.#settle(entry, { outcome: 'processed' });
       return;
     }
-    const fault = findReplyFault(value);
-    if (fault !== undefined) this.#fail(entry, new Error(`the handler returned ${fault}, which is no JSON`));
-    else this.#settle(entry, { outcome: 'processed', reply: value as JsonValue });
+    const sizeOrFault = measureReply(value);
+    if (typeof sizeOrFault === 'string') {
+      this.#fail(entry, new Error(`the handler returned ${sizeOrFault}, which is no JSON`));
+    } else {
+      const reply = value as JsonValue;
+      this.#replies.set(keyOf(entry.envelope), { reply }, { size: sizeOrFault });
+      this.#settle(entry, { outcome: 'processed', reply });
+    }
   }
 
   #fail(entry: Entry, cause: unknown): void {
     const { limits, clock, random } = this.#parts;
-    if (isMembraneError(cause) && (cause.code === 'no_handler' || cause.code === 'client_closed')) {
+    if (isGivenBack(cause)) {
       this.#settle(entry, { outcome: 'failed', error: cause });
       return;
     }
@@ -284,17 +290,22 @@ export class Inbox implements MessageTaker {
     this.#entries.delete(key);
     this.#bytes -= entry.sizeBytes;
     if (entry.window !== undefined) entry.window.inProgress -= 1;
-    if (result.outcome === 'processed') this.#remember(entry, result.reply);
+    if (result.outcome === 'processed') this.#remember(entry);
     for (const callback of entry.callbacks) callback(result);
-    entry.stream?.finish(entry, outcomeFor(entry, result));
+    if (entry.stream !== undefined) this.#finishInStream(entry, entry.stream, result);
     if (!wasOpen && this.window > 0) this.#tellWindow();
     if (this.#entries.size === 0) this.#onEmpty?.();
   }
 
-  #remember({ envelope, window, stream, sequence }: Entry, reply: JsonValue | undefined): void {
-    if (reply !== undefined) this.#replies.set(keyOf(envelope), { reply });
-    if (stream !== undefined) return;
-    if (window?.markDone(sequence) !== true) this.#foreign.set(keyOf(envelope), true);
+  #finishInStream(entry: Entry, stream: OrderedStream<Entry>, result: HandlingResult): void {
+    // Those behind one that comes again must come again too: they would wait for it here in vain.
+    const behind = isForLater(result) ? stream.clear() : [];
+    stream.finish(entry, outcomeFor(entry, result));
+    for (const held of behind) this.#settle(held, result);
+  }
+
+  #remember({ envelope, window, stream, sequence }: Entry): void {
+    if (stream === undefined && window?.markDone(sequence) !== true) this.#foreign.set(keyOf(envelope), true);
   }
 
   #tellWindow(): void {
@@ -302,13 +313,39 @@ export class Inbox implements MessageTaker {
   }
 }
 
+/** Waits for the same end as those that brought the message before. */
+function join(
+  entry: Entry,
+  isKept: boolean,
+  onDone: (result: HandlingResult) => void,
+): MembraneError | undefined {
+  if (entry.callbacks.length >= MAX_CALLBACKS) {
+    return new MembraneError(
+      'inbox_full',
+      `message "${entry.envelope.id}" came so often that it has to wait`,
+      {
+        details: { retryAfterMs: FULL_RETRY_MS },
+      },
+    );
+  }
+  entry.callbacks.push(onDone);
+  entry.isKept ||= isKept;
+  return undefined;
+}
+
+/** Whether its sources were told that nobody is there now: they bring it again. */
+function isForLater(result: HandlingResult): boolean {
+  return (
+    result.outcome === 'failed' &&
+    (result.error.code === 'no_handler' || result.error.code === 'client_closed')
+  );
+}
+
 /** Whether the place of a message in its stream is passed. */
 function outcomeFor(entry: Entry, result: HandlingResult): 'handled' | 'given-up' | 'may-come-again' {
   if (result.outcome !== 'failed') return 'handled';
-  const { code } = result.error;
-  // These come again: their source was told that nobody is there now.
-  if (code === 'no_handler' || code === 'client_closed') return 'may-come-again';
-  if (code === 'expired') return 'given-up';
+  if (isForLater(result)) return 'may-come-again';
+  if (result.error.code === 'expired') return 'given-up';
   return entry.isKept ? 'given-up' : 'may-come-again';
 }
 
@@ -323,17 +360,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** What JSON cannot carry, in words. */
-function findReplyFault(value: unknown): string | undefined {
-  if (typeof value !== 'object') {
-    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-      ? undefined
-      : `a ${typeof value}`;
-  }
+/** Its size, roughly in bytes of JSON; a text where JSON cannot carry it: what it is. */
+function measureReply(value: unknown): number | string {
+  if (typeof value === 'string') return value.length + 2;
+  if (typeof value === 'number' || typeof value === 'boolean') return 8;
+  if (typeof value !== 'object') return `a ${typeof value}`;
   try {
-    return (JSON.stringify(value) as string | undefined) === undefined
-      ? 'an object without a form in JSON'
-      : undefined;
+    return (JSON.stringify(value) as string | undefined)?.length ?? 'an object without a form in JSON';
   } catch (error) {
     return error instanceof Error ? `an object (${error.message.split('\n')[0] ?? ''})` : 'an object';
   }

@@ -121,7 +121,9 @@ export class Messaging {
   /** Lets handlers that run return, then closes what messages come and go by. */
   async close(signal: AbortSignal | undefined): Promise<void> {
     this.#isClosed = true;
-    await this.#inbox.close(signal?.aborted === true ? 0 : CLOSE_GRACE_MS);
+    const emptied = this.#inbox.close(signal?.aborted === true ? 0 : CLOSE_GRACE_MS);
+    this.#parts.handlers.endIterations();
+    await emptied;
     await Promise.allSettled([this.#receiving.close(), this.#sending?.then((sending) => sending.close())]);
   }
 

@@ -4,11 +4,12 @@ import type { Clock, Timer } from '../clock.js';
 const MAX_HOLD_MS = 10_000;
 /** Of the time that a message has left: it is to be handled within it. */
 const HOLD_SHARE = 0.9;
-/** Gaps that are remembered: what comes late out of an older one counts as handled. */
+/** Gaps that are remembered one by one; between the oldest of them, what was handled counts as given up too. */
 const MAX_GAPS = 1_000;
 
 export interface Held {
   readonly sequence: number;
+  readonly takenAtMs: number;
   readonly expiresAtMs: number;
 }
 
@@ -28,8 +29,10 @@ export class OrderedStream<Entry extends Held> {
   /** Above the mark. */
   readonly #skipped = new Set<number>();
   #running: Entry | undefined;
-  /** Behind which mark something is missing, and how long that is waited for. */
-  #gap: { mark: number; untilMs: number; timer: Timer } | undefined;
+  /** The last one that had begun and was not handled: it has its time to come again. */
+  #returned: { sequence: number; atMs: number } | undefined;
+  /** What is missing behind the mark is waited for until the time of one that is held has run out. */
+  #wait: { mark: number; untilMs: number; timer: Timer } | undefined;
   #isPumping = false;
 
   constructor(first: number, { clock, begin }: { clock: Clock; begin: (entry: Entry) => void }) {
@@ -60,7 +63,7 @@ export class OrderedStream<Entry extends Held> {
 
   hold(entry: Entry): void {
     this.#held.set(entry.sequence, entry);
-    this.#pump();
+    this.#pump(entry);
   }
 
   /** That one will not come; those before it may. */
@@ -81,7 +84,9 @@ export class OrderedStream<Entry extends Held> {
   finish(entry: Entry, outcome: 'handled' | 'given-up' | 'may-come-again'): void {
     if (this.#running !== entry) return;
     this.#running = undefined;
-    if (outcome !== 'may-come-again') {
+    if (outcome === 'may-come-again') {
+      this.#returned = { sequence: entry.sequence, atMs: this.#clock.monotonicMs() };
+    } else {
       if (outcome === 'given-up') this.#addGap(entry.sequence, entry.sequence);
       this.#mark = entry.sequence;
     }
@@ -96,14 +101,14 @@ export class OrderedStream<Entry extends Held> {
     return held;
   }
 
-  #pump(): void {
+  #pump(newest?: Entry): void {
     // A handler may return at once: the loop takes the next one, in place of a call within a call.
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (this.#running === undefined && this.#advance());
     this.#isPumping = false;
     for (const sequence of this.#skipped) if (sequence <= this.#mark) this.#skipped.delete(sequence);
-    if (this.#running === undefined && this.#held.size > 0) this.#waitForGap();
+    if (this.#running === undefined && this.#held.size > 0) this.#waitForGap(newest);
     else this.#stopWaiting();
   }
 
@@ -127,29 +132,43 @@ export class OrderedStream<Entry extends Held> {
     return true;
   }
 
-  /** What comes meanwhile does not prolong the wait. */
-  #waitForGap(): void {
-    const nowMs = this.#clock.monotonicMs();
-    const isSameGap = this.#gap?.mark === this.#mark;
-    let untilMs = isSameGap ? (this.#gap?.untilMs ?? 0) : nowMs + MAX_HOLD_MS;
-    for (const { expiresAtMs } of this.#held.values()) {
-      untilMs = Math.min(untilMs, nowMs + HOLD_SHARE * (expiresAtMs - nowMs));
+  /** Each of those held waits for its own time: then all before it that are missing are given up together. */
+  #waitForGap(newest: Entry | undefined): void {
+    const isSameGap = this.#wait?.mark === this.#mark;
+    // Those that were there before have been looked at.
+    const candidates = isSameGap && newest !== undefined ? [newest] : this.#held.values();
+    let untilMs = isSameGap ? (this.#wait?.untilMs ?? 0) : Number.POSITIVE_INFINITY;
+    let first: Entry | undefined;
+    for (const entry of candidates) {
+      const giveUpAtMs = this.#giveUpAtMs(entry);
+      if (giveUpAtMs >= untilMs) continue;
+      untilMs = giveUpAtMs;
+      first = entry;
     }
-    if (isSameGap && untilMs === this.#gap?.untilMs) return;
+    if (first === undefined) return;
+    const { sequence } = first;
     this.#stopWaiting();
     const timer = this.#clock.setTimer(
       () => {
-        this.#gap = undefined;
-        this.raiseFloor(this.#lowestHeld());
+        this.#wait = undefined;
+        this.raiseFloor(sequence);
       },
-      Math.max(0, untilMs - nowMs),
+      Math.max(0, untilMs - this.#clock.monotonicMs()),
     );
-    this.#gap = { mark: this.#mark, untilMs, timer };
+    this.#wait = { mark: this.#mark, untilMs, timer };
+  }
+
+  #giveUpAtMs({ takenAtMs, expiresAtMs }: Entry): number {
+    const returnedAtMs = this.#returned?.sequence === this.#mark + 1 ? this.#returned.atMs : 0;
+    return Math.min(
+      Math.max(takenAtMs, returnedAtMs) + MAX_HOLD_MS,
+      takenAtMs + HOLD_SHARE * (expiresAtMs - takenAtMs),
+    );
   }
 
   #stopWaiting(): void {
-    this.#gap?.timer.cancel();
-    this.#gap = undefined;
+    this.#wait?.timer.cancel();
+    this.#wait = undefined;
   }
 
   #lowestHeld(): number {
@@ -162,6 +181,9 @@ export class OrderedStream<Entry extends Held> {
     const last = this.#gaps.at(-1);
     if (last?.to === from - 1) last.to = to;
     else this.#gaps.push({ from, to });
-    if (this.#gaps.length > MAX_GAPS) this.#gaps.shift();
+    const [oldest, second] = this.#gaps;
+    if (this.#gaps.length <= MAX_GAPS || oldest === undefined || second === undefined) return;
+    // Rather refused and known to be than taken for handled and lost.
+    this.#gaps.splice(0, 2, { from: oldest.from, to: second.to });
   }
 }

@@ -2,9 +2,9 @@ import type { Clock } from '../clock.js';
 import { OrderedStream, type Held } from './ordered-stream.js';
 import { SequenceWindow } from './sequence-window.js';
 
-/** Sessions, and streams of one session, that are remembered; those with messages here stay. */
+/** Sessions, and streams of all of them together, that are remembered; those with messages here stay. */
 const MAX_SESSIONS = 10_000;
-const MAX_STREAMS = 10_000;
+const MAX_STREAMS = 100_000;
 
 interface Session<Entry extends Held> {
   readonly window: SequenceWindow;
@@ -14,7 +14,9 @@ interface Session<Entry extends Held> {
 /** What is known of the senders: by session, which is one run of a process. The least recently heard of are forgotten. */
 export class SessionBook<Entry extends Held> {
   readonly #parts: { readonly clock: Clock; readonly begin: (entry: Entry) => void };
+  /** The least recently heard of first, as their streams. */
   readonly #sessions = new Map<string, Session<Entry>>();
+  #streams = 0;
   #lastName: string | undefined;
   #last: Session<Entry> | undefined;
 
@@ -29,10 +31,12 @@ export class SessionBook<Entry extends Held> {
   /** `first`: where it begins, if nothing is known of it. */
   stream(session: string, name: string, first: number): OrderedStream<Entry> {
     const { streams } = this.#session(session);
-    const known = streams.get(name);
-    if (known !== undefined) return known;
-    if (streams.size >= MAX_STREAMS) forgetFirst(streams, (stream) => stream.isIdle);
-    const stream = new OrderedStream<Entry>(first, this.#parts);
+    let stream = streams.get(name);
+    if (stream === undefined) {
+      if (this.#streams >= MAX_STREAMS) this.#forgetStream();
+      stream = new OrderedStream<Entry>(first, this.#parts);
+      this.#streams += 1;
+    } else if (streams.size > 1) streams.delete(name);
     streams.set(name, stream);
     return stream;
   }
@@ -44,8 +48,7 @@ export class SessionBook<Entry extends Held> {
   #session(name: string): Session<Entry> {
     if (name === this.#lastName && this.#last !== undefined) return this.#last;
     const known = this.#sessions.get(name);
-    if (known === undefined && this.#sessions.size >= MAX_SESSIONS)
-      forgetFirst(this.#sessions, isIdle<Entry>);
+    if (known === undefined && this.#sessions.size >= MAX_SESSIONS) this.#forgetSession();
     const session = known ?? { window: new SequenceWindow(), streams: new Map() };
     this.#sessions.delete(name);
     this.#sessions.set(name, session);
@@ -53,17 +56,24 @@ export class SessionBook<Entry extends Held> {
     this.#last = session;
     return session;
   }
-}
 
-function isIdle<Entry extends Held>({ window, streams }: Session<Entry>): boolean {
-  return !window.isBusy && [...streams.values()].every((stream) => stream.isIdle);
-}
+  #forgetSession(): void {
+    for (const [name, { window, streams }] of this.#sessions) {
+      if (window.isBusy || ![...streams.values()].every((stream) => stream.isIdle)) continue;
+      this.#sessions.delete(name);
+      this.#streams -= streams.size;
+      return;
+    }
+  }
 
-/** The first that can be. */
-function forgetFirst<Value>(map: Map<string, Value>, canBeForgotten: (value: Value) => boolean): void {
-  for (const [name, value] of map) {
-    if (!canBeForgotten(value)) continue;
-    map.delete(name);
-    return;
+  #forgetStream(): void {
+    for (const { streams } of this.#sessions.values()) {
+      for (const [name, stream] of streams) {
+        if (!stream.isIdle) continue;
+        streams.delete(name);
+        this.#streams -= 1;
+        return;
+      }
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { MembraneError } from '@membrane/protocol';
+import { giveBack } from '../../src/messaging/give-back.js';
 import { Handlers } from '../../src/messaging/handlers.js';
 import { Inbox } from '../../src/messaging/inbox.js';
 import type { HandlingResult } from '../../src/messaging/message-taker.js';
@@ -125,6 +126,30 @@ describe('a message', () => {
     got.length = 0;
     for (let time = 0; time < 4; time += 1) offer({});
     expect(got.sort()).toEqual(['any', 'any', 'other', 'other']);
+  });
+
+  it('does not wait for a busy handler while another one that asks for the same is free', async () => {
+    const { handlers, offer } = begin();
+    const [first, second] = [manual(), manual()];
+    handlers.onMessage(first.handler, { concurrency: 1 });
+    handlers.onMessage(second.handler, { concurrency: 1 });
+    for (let count = 0; count < 4; count += 1) offer({});
+    const [busy, free] = first.started[0] === 'm1' ? [first, second] : [second, first];
+    await free.settle('m2', 'resolve');
+    await free.settle('m3', 'resolve');
+    expect([busy.started, free.started]).toEqual([['m1'], ['m2', 'm3', 'm4']]);
+  });
+
+  it('is handled without a call within a call, however many wait', async () => {
+    const count = 20_000;
+    const { handlers, offer, results } = begin({ ...LIMITS, maxInboxMessages: count, maxInboxBytes: 1e9 });
+    const { handler, settle } = manual();
+    let isSlow = true;
+    handlers.onMessage((message) => (isSlow ? handler(message) : undefined), { concurrency: 1 });
+    for (let sent = 0; sent < count; sent += 1) offer({});
+    isSlow = false;
+    await settle('m1', 'resolve');
+    expect(results).toHaveLength(count);
   });
 
   it('that waits for a handler which goes is given to another one', async () => {
@@ -275,6 +300,57 @@ describe('a stream', () => {
     expect(got).toEqual(['s2', 's3', 's9']);
   });
 
+  it('gives several gaps up together, since all had their time', () => {
+    const { handlers, clock, offer } = begin();
+    const got: string[] = [];
+    handlers.onMessage(({ id }) => void got.push(id));
+    for (const sequence of [2, 4, 6]) offer(inStream(sequence, 1));
+    clock.advance(5_000);
+    offer(inStream(8, 1));
+    clock.advance(5_001);
+    expect(got).toEqual(['s2', 's4', 's6']);
+    clock.advance(5_000);
+    expect(got).toEqual(['s2', 's4', 's6', 's8']);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('gives one that failed its time to come again, however long it took', async () => {
+    const { handlers, clock, offer } = begin();
+    const { handler, settle, started } = manual();
+    handlers.onMessage(handler);
+    offer(inStream(1, 1));
+    offer(inStream(2, 1));
+    clock.advance(60_000);
+    await settle('s1', 'reject', new Error('too hot'));
+    clock.advance(9_000);
+    expect(started).toEqual(['s1']);
+    offer({ ...inStream(1, 1), attempt: 2 });
+    expect(started).toEqual(['s1', 's1']);
+  });
+
+  it('comes again as a whole when the last handler goes', () => {
+    const { handlers, clock, offer, results } = begin();
+    const stop = handlers.onMessage(() => undefined);
+    for (const sequence of [2, 3, 4]) offer(inStream(sequence, 1), { isKept: true });
+    stop();
+    offer(inStream(5, 1), { isKept: true });
+    clock.advance(10_001);
+    expect(results).toEqual([
+      ['s2', 'no_handler'],
+      ['s3', 'no_handler'],
+      ['s4', 'no_handler'],
+    ]);
+  });
+
+  it('refuses what was given up, however many gaps there are', () => {
+    const { handlers, offer } = begin();
+    handlers.onMessage(() => undefined);
+    for (let sequence = 2; sequence <= 4_000; sequence += 2) offer(inStream(sequence, sequence));
+    expect(offer(inStream(1))).toBe('out_of_order');
+    expect(offer(inStream(3_999))).toBe('out_of_order');
+    expect(offer(inStream(4_000))).toBeUndefined();
+  });
+
   it('lets in the one that the others wait for, however full it is', async () => {
     const { handlers, offer } = begin();
     const { handler, settle, started } = manual();
@@ -311,6 +387,37 @@ describe('a stream', () => {
   });
 });
 
+describe('a message that its handler gives back', () => {
+  it('is neither handled nor failed, and those behind it in its stream come again with it', async () => {
+    const { handlers, offer, results } = begin();
+    const { handler, settle, started } = manual();
+    handlers.onMessage(handler);
+    for (const sequence of [1, 2, 3]) offer(inStream(sequence, 1), { isKept: true });
+    await settle('s1', 'reject', giveBack('the program leaves'));
+    expect(results).toEqual([
+      ['s1', 'no_handler'],
+      ['s2', 'no_handler'],
+      ['s3', 'no_handler'],
+    ]);
+    for (const sequence of [1, 2]) offer(inStream(sequence, 1), { isKept: true });
+    await settle('s1', 'resolve');
+    await settle('s2', 'resolve');
+    expect(started).toEqual(['s1', 's1', 's2']);
+  });
+
+  it.each(['no_handler', 'client_closed'] as const)(
+    'is told from a call of the handler that fails by %s',
+    (code) => {
+      const { handlers, offer, results } = begin();
+      handlers.onMessage(() => {
+        throw new MembraneError(code, 'another membrane said so');
+      });
+      offer({});
+      expect(results).toEqual([['m1', 'handler_failed']]);
+    },
+  );
+});
+
 describe('a message that its source keeps', () => {
   it('is tried again here, and then fails; those of its stream go on behind it', () => {
     const { handlers, clock, offer, results } = begin();
@@ -329,6 +436,23 @@ describe('a message that its source keeps', () => {
       ['s2', 'processed'],
     ]);
     expect(clock.pending).toBe(0);
+  });
+
+  it('is tried again here also where it had come over a connection first', async () => {
+    const { handlers, clock, offer, results } = begin();
+    const { handler, settle, started } = manual();
+    handlers.onMessage(handler);
+    offer({ id: 'x', session: 'a', sequence: 1 });
+    offer({ id: 'x', session: 'a', sequence: 1 }, { isKept: true });
+    await settle('x', 'reject', new Error('too hot'));
+    expect(results).toEqual([]);
+    clock.advance(60_000);
+    await settle('x', 'resolve');
+    expect(started).toEqual(['x', 'x']);
+    expect(results).toEqual([
+      ['x', 'processed'],
+      ['x', 'processed'],
+    ]);
   });
 });
 
@@ -359,6 +483,45 @@ describe('the room', () => {
     expect(offer({}, { sizeBytes: 600 })).toBe('inbox_full');
   });
 
+  it('is bounded for those who ask for the end of one message', () => {
+    const { handlers, offer } = begin();
+    handlers.onMessage(manual().handler);
+    const answers = Array.from({ length: 20 }, () => offer({ id: 'x', session: 'a', sequence: 1 }));
+    expect(answers.slice(0, 16)).toEqual(Array(16).fill(undefined));
+    expect(answers.slice(16)).toEqual(Array(4).fill('inbox_full'));
+  });
+
+  it('is bounded in bytes for the replies that are remembered', () => {
+    const { handlers, offer, results } = begin();
+    handlers.onMessage(() => 'x'.repeat(5 * 1024 * 1024));
+    for (const id of ['a', 'b', 'c', 'd']) offer({ id, session: 'a', sequence: id.charCodeAt(0) });
+    results.length = 0;
+    offer({ id: 'd', session: 'a', sequence: 'd'.charCodeAt(0) });
+    offer({ id: 'a', session: 'a', sequence: 'a'.charCodeAt(0) });
+    expect(results.map(([id, result]) => [id, result.length > 1_000])).toEqual([
+      ['d', true],
+      ['a', false],
+    ]);
+  });
+
+  it('is given back by a close, with what a stream holds, and no timer is left', async () => {
+    const { handlers, inbox, clock, offer, results } = begin();
+    const { handler, settle } = manual();
+    handlers.onMessage(handler);
+    offer(inStream(1, 1));
+    offer(inStream(2, 1));
+    offer({ ...inStream(9, 1), stream: 'other', id: 'o9' });
+    const closed = inbox.close(5_000);
+    expect(results).toEqual([
+      ['s2', 'client_closed'],
+      ['o9', 'client_closed'],
+    ]);
+    await settle('s1', 'resolve');
+    await closed;
+    expect(results.at(-1)).toEqual(['s1', 'processed']);
+    expect(clock.pending).toBe(0);
+  });
+
   it('is given back by a close, which waits for handlers that run', async () => {
     const { handlers, inbox, offer, results } = begin();
     const { handler, settle } = manual();
@@ -370,43 +533,6 @@ describe('the room', () => {
     await settle('m1', 'resolve');
     await closed;
     expect(results).toContainEqual(['m1', 'processed']);
-  });
-});
-
-describe('the iteration over messages', () => {
-  it('has one processed when the next is asked for, or the loop is left', async () => {
-    const { handlers, offer, results } = begin();
-    const got: unknown[] = [];
-    const reading = (async () => {
-      for await (const { payload } of handlers.messages()) {
-        got.push([payload, results.length]);
-        if (payload === 3) break;
-      }
-    })();
-    for (const payload of [1, 2, 3, 4]) offer({ payload });
-    await reading;
-    await new Promise(setImmediate);
-    expect(got).toEqual([
-      [1, 0],
-      [2, 1],
-      [3, 2],
-    ]);
-    expect([...results].sort()).toEqual([
-      ['m1', 'processed'],
-      ['m2', 'processed'],
-      ['m3', 'processed'],
-      ['m4', 'no_handler'],
-    ]);
-  });
-
-  it('ends by its signal', async () => {
-    const { handlers } = begin();
-    const end = new AbortController();
-    const next = handlers.messages({ signal: end.signal }).next();
-    await new Promise(setImmediate);
-    end.abort();
-    expect(await next).toMatchObject({ done: true });
-    expect(handlers.isEmpty).toBe(true);
   });
 });
 

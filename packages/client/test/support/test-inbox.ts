@@ -1,6 +1,7 @@
 import type { JsonValue } from '@membrane/protocol';
 import { systemClock } from '../../src/clock.js';
-import { Handlers, type MessageHandler } from '../../src/messaging/handlers.js';
+import type { MessageHandler } from '../../src/messaging/handler-group.js';
+import { Handlers } from '../../src/messaging/handlers.js';
 import { Inbox, type InboxLimits } from '../../src/messaging/inbox.js';
 import type { Message } from '../../src/messaging/message.js';
 
