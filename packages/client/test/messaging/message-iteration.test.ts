@@ -1,6 +1,5 @@
 import { Handlers } from '../../src/messaging/handlers.js';
 import { Inbox } from '../../src/messaging/inbox.js';
-import type { JsonValue } from '@membrane/protocol';
 import { FakeClock } from '../support/fake-clock.js';
 
 function begin() {
@@ -11,15 +10,11 @@ function begin() {
     clock: new FakeClock(),
     random: () => 1,
   });
-  const results: [JsonValue, string][] = [];
-  const offer = (payload: JsonValue): string | undefined =>
-    inbox.take(
-      { id: `m${String(payload)}`, sender: 'cook', payload },
-      { sizeBytes: 1, isKept: false },
-      (result) => {
-        results.push([payload, result.outcome === 'failed' ? result.error.code : result.outcome]);
-      },
-    )?.code;
+  const results: [number, string][] = [];
+  const offer = (payload: number): string | undefined =>
+    inbox.take({ id: `m${payload}`, sender: 'cook', payload }, { sizeBytes: 1, isKept: false }, (result) => {
+      results.push([payload, result.outcome === 'failed' ? result.error.code : result.outcome]);
+    })?.code;
   return { handlers, inbox, results, offer };
 }
 
