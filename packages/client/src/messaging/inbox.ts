@@ -18,6 +18,8 @@ const MAX_REPLIES = 1_000;
 const MAX_REPLY_BYTES = 16 * 1024 * 1024;
 /** Who waits for the end of one message: it was sent so often, on several ways, before it was handled. */
 const MAX_CALLBACKS = 16;
+/** Of its limits, beyond them: for messages that others wait for here. */
+const RESERVE = 0.1;
 /** When a sender may try a full inbox again. */
 const FULL_RETRY_MS = 100;
 
@@ -201,11 +203,13 @@ export class Inbox implements MessageTaker {
     const { handlers, limits } = this.#parts;
     if (envelope.ttl_ms != null && envelope.ttl_ms <= 0) return expired();
     if (!handlers.wants(envelope)) return noHandler(envelope);
-    const isFull =
-      this.#entries.size >= limits.maxInboxMessages ||
-      (this.#entries.size > 0 && this.#bytes + sizeBytes > limits.maxInboxBytes);
-    // The one that others wait for here gets in, or they would hold the room that it needs.
-    if (!isFull || stream?.isAwaited(envelope.sequence ?? 0) === true) return undefined;
+    const isFull = (factor: number): boolean =>
+      this.#entries.size >= limits.maxInboxMessages * factor ||
+      (this.#entries.size > 0 && this.#bytes + sizeBytes > limits.maxInboxBytes * factor);
+    if (!isFull(1)) return undefined;
+    // Those that others wait for here get in, or these would hold the room that they need.
+    const need = stream?.need(envelope.sequence ?? 0) ?? 'none';
+    if (need === 'next' || (need === 'later' && !isFull(1 + RESERVE))) return undefined;
     return new MembraneError('inbox_full', `${this.#entries.size} messages wait to be handled`, {
       details: { retryAfterMs: FULL_RETRY_MS },
     });

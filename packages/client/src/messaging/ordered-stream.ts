@@ -2,6 +2,8 @@ import type { Clock, Timer } from '../clock.js';
 
 /** How long messages wait for those before them, at most. */
 const MAX_HOLD_MS = 10_000;
+/** The same for those that a directory or a mailbox keeps: what comes before may wait there behind much else. */
+const MAX_HOLD_KEPT_MS = 30_000;
 /** Of the time that a message has left: it is to be handled within it. */
 const HOLD_SHARE = 0.9;
 /** Gaps that are remembered one by one; between the oldest of them, what was handled counts as given up too. */
@@ -11,6 +13,7 @@ export interface Held {
   readonly sequence: number;
   readonly takenAtMs: number;
   readonly expiresAtMs: number;
+  readonly isKept: boolean;
 }
 
 /**
@@ -29,6 +32,8 @@ export class OrderedStream<Entry extends Held> {
   /** Above the mark. */
   readonly #skipped = new Set<number>();
   #running: Entry | undefined;
+  /** When one came that others waited for: more of them are likely to be on their way. */
+  #filledAtMs = 0;
   /** The last one that had begun and was not handled: it has its time to come again. */
   #returned: { sequence: number; atMs: number } | undefined;
   /** What is missing behind the mark is waited for until the time of one that is held has run out. */
@@ -56,12 +61,16 @@ export class OrderedStream<Entry extends Held> {
     return this.#gaps.some(({ from, to }) => from <= sequence && sequence <= to) ? 'late' : 'done';
   }
 
-  /** True for the one that would be handled next, where others wait for it. */
-  isAwaited(sequence: number): boolean {
-    return sequence === this.#mark + 1 && this.#held.size > 0 && this.#running === undefined;
+  /** Whether others wait here for that one: as the next that is handled, or for those behind it as well. */
+  need(sequence: number): 'none' | 'later' | 'next' {
+    if (this.#held.size === 0 || sequence > this.#lowestHeld()) return 'none';
+    return sequence === this.#mark + 1 && this.#running === undefined ? 'next' : 'later';
   }
 
   hold(entry: Entry): void {
+    if (this.#wait !== undefined && entry.sequence === this.#mark + 1) {
+      this.#filledAtMs = this.#clock.monotonicMs();
+    }
     this.#held.set(entry.sequence, entry);
     this.#pump(entry);
   }
@@ -158,10 +167,11 @@ export class OrderedStream<Entry extends Held> {
     this.#wait = { mark: this.#mark, untilMs, timer };
   }
 
-  #giveUpAtMs({ takenAtMs, expiresAtMs }: Entry): number {
+  #giveUpAtMs({ takenAtMs, expiresAtMs, isKept }: Entry): number {
     const returnedAtMs = this.#returned?.sequence === this.#mark + 1 ? this.#returned.atMs : 0;
+    const sinceMs = Math.max(takenAtMs, returnedAtMs, this.#filledAtMs);
     return Math.min(
-      Math.max(takenAtMs, returnedAtMs) + MAX_HOLD_MS,
+      sinceMs + (isKept ? MAX_HOLD_KEPT_MS : MAX_HOLD_MS),
       takenAtMs + HOLD_SHARE * (expiresAtMs - takenAtMs),
     );
   }

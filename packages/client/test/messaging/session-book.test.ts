@@ -31,7 +31,7 @@ describe('what is remembered of the senders', () => {
   it('keeps what holds messages', () => {
     const book = begin();
     const busy = book.stream('busy', 'a', 1);
-    busy.hold({ sequence: 2, takenAtMs: 0, expiresAtMs: Number.POSITIVE_INFINITY });
+    busy.hold({ sequence: 2, takenAtMs: 0, expiresAtMs: Number.POSITIVE_INFINITY, isKept: false });
     for (let session = 0; session < 20_000; session += 1) book.stream(`s${session}`, 'a', 1);
     expect(book.known('busy', 'a')).toBe(busy);
   });
