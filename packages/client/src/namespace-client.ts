@@ -253,7 +253,10 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     return (await (await this.#loadMessaging()).sender()).broadcast(target, payload, options);
   }
 
-  /** Answers a message by one of its own; what a handler returns does so by itself. */
+  /**
+   * Answers a message by one of its own, of type `membrane.reply`; what a handler returns does so by itself. Where its
+   * sender does not wait for it (any more), its handlers get it.
+   */
   async reply(message: Message, payload: JsonValue, options: SendOptions = {}): Promise<Delivery> {
     this.#assertOpen();
     return (await (await this.#loadMessaging()).sender()).reply(message, payload, options);
@@ -360,7 +363,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#forgetAuto?.();
     // What is handled, or collected, is told before the name is given up; then nobody sends to a closed door.
     const messaging = await this.#messaging?.catch(() => undefined);
-    await messaging?.stopCollecting();
+    await messaging?.leave();
     await this.#own.close(deregister, signal);
     await messaging?.close(signal);
     this.#shared.release();

@@ -174,10 +174,12 @@ export class Courier {
       // A relay, or the mailbox, hands it to whichever instance can be reached then.
       envelope.instance_id = request.instanceId ?? route.instanceId;
     }
+    // That a relay has it in memory says nothing of the receiver.
+    const isTold = onAccepted !== undefined && route.kind !== 'relay';
     return route.transport
       .send({ envelope, deadlineAtMs }, route.via, {
         signal: trySignal,
-        onAccepted: onAccepted === undefined ? undefined : () => onAccepted(route, attempts),
+        onAccepted: isTold ? () => onAccepted(route, attempts) : undefined,
       })
       .then(
         ({ outcome, reply }) => {

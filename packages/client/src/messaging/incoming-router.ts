@@ -3,7 +3,7 @@ import { toMembraneError } from '../to-membrane-error.js';
 import type { Receipt } from './courier.js';
 import type { HandlingResult, MessageTaker, TakeOptions } from './message-taker.js';
 import type { KnownEnvelope } from './message.js';
-import { FAILURE_TYPE, REPLY_TYPE, type ReplyBook } from './reply-book.js';
+import { FAILURE_TYPE, RESULT_TYPE, type ReplyBook } from './reply-book.js';
 
 /** Messages of others that are passed on at once. */
 const MAX_FORWARDS = 1_000;
@@ -106,7 +106,7 @@ export class IncomingRouter implements MessageTaker {
     return (result) => {
       onDone(result);
       if (result.outcome === 'processed') {
-        this.#parts.sendReply(replyTo, REPLY_TYPE, result.reply ?? null, envelope.id);
+        this.#parts.sendReply(replyTo, RESULT_TYPE, result.reply ?? null, envelope.id);
       } else if (result.outcome === 'failed' && result.error.code === 'handler_failed') {
         this.#parts.sendReply(replyTo, FAILURE_TYPE, result.error.message, envelope.id);
       }

@@ -52,7 +52,7 @@ export class Messaging {
   #collector: MailboxCollector | undefined;
   /** True once somebody wants messages. */
   #isWanted = false;
-  #isClosed = false;
+  #isLeaving = false;
 
   constructor(parts: MessagingParts) {
     this.#parts = parts;
@@ -118,9 +118,15 @@ export class Messaging {
     await Promise.allSettled([collector?.stop(), this.#receiving.stopReading()]);
   }
 
+  /** The same for good: this client is about to be closed. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.stopCollecting();
+  }
+
   /** Lets handlers that run return, then closes what messages come and go by. */
   async close(signal: AbortSignal | undefined): Promise<void> {
-    this.#isClosed = true;
+    this.#isLeaving = true;
     const emptied = this.#inbox.close(signal?.aborted === true ? 0 : CLOSE_GRACE_MS);
     this.#parts.handlers.endIterations();
     await emptied;
@@ -131,7 +137,7 @@ export class Messaging {
     const { own, options, background, isRegisteredByOthers } = this.#parts;
     const { state, instanceId } = own;
     const isRegistered = state === 'held' || state === 'lapsed' || isRegisteredByOthers();
-    if (!this.#isWanted || !isRegistered || this.#isClosed) return;
+    if (!this.#isWanted || !isRegistered || this.#isLeaving) return;
     this.#collector ??= new MailboxCollector({
       api: background,
       id: options.id,

@@ -31,6 +31,8 @@ export class ReceivingEnd {
   readonly #open: Closable[] = [];
   #endpoints: Promise<readonly Endpoint[]> | undefined;
   #volume: SharedVolumeInbox | undefined;
+  /** Starts and stops of the reading, one after the other: what is made meanwhile would be left running. */
+  #reading: Promise<void> = Promise.resolve();
 
   constructor(parts: ReceivingEndParts) {
     this.#parts = parts;
@@ -49,30 +51,40 @@ export class ReceivingEnd {
   }
 
   /** Reads the inbox directory from now on, be it registered by this client or by who started this process. */
-  async readVolume(instanceId: string): Promise<void> {
-    const { options, taker, clock } = this.#parts;
-    if (this.#volume !== undefined || !options.modes.includes('shared-volume')) return;
-    const { pollIntervalMs, watchDirectory } = options.messaging;
-    const directory = await makeInbox({ ...options, instanceId });
-    this.#volume ??= new SharedVolumeInbox({
-      directory,
-      taker,
-      clock,
-      pollIntervalMs,
-      watch: watchDirectory,
+  readVolume(instanceId: string): Promise<void> {
+    return this.#inOrder(async () => {
+      const { options, taker, clock } = this.#parts;
+      if (this.#volume !== undefined || !options.modes.includes('shared-volume')) return;
+      const { pollIntervalMs, watchDirectory } = options.messaging;
+      const directory = await makeInbox({ ...options, instanceId });
+      this.#volume = new SharedVolumeInbox({
+        directory,
+        taker,
+        clock,
+        pollIntervalMs,
+        watch: watchDirectory,
+      });
+      await this.#volume.start();
     });
-    await this.#volume.start();
   }
 
-  async stopReading(): Promise<void> {
-    await this.#volume?.stop();
-    this.#volume = undefined;
+  stopReading(): Promise<void> {
+    return this.#inOrder(async () => {
+      await this.#volume?.stop();
+      this.#volume = undefined;
+    });
   }
 
   async close(): Promise<void> {
     this.#endpoints = undefined;
     await this.stopReading();
     await Promise.allSettled(this.#open.splice(0).map((closable) => closable.close()));
+  }
+
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const done = this.#reading.then(work);
+    this.#reading = done.catch(() => undefined);
+    return done;
   }
 
   async #openAll(instanceId: string): Promise<readonly Endpoint[]> {

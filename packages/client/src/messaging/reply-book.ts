@@ -1,9 +1,11 @@
 import { MembraneError, type JsonValue } from '@membrane/protocol';
 import type { KnownEnvelope } from './message.js';
 
-/** Types of the messages that say what became of another one. */
-export const REPLY_TYPE = 'membrane.reply';
+/** What became of a message, told by its receiver without a word of the program: who does not wait need not know. */
+export const RESULT_TYPE = 'membrane.result';
 export const FAILURE_TYPE = 'membrane.failure';
+/** What a program answers by `reply()`: who does not wait for it gets it as any other message. */
+export const REPLY_TYPE = 'membrane.reply';
 
 /** Replies that somebody waits for, by the id of the message that they answer. */
 export class ReplyBook {
@@ -18,12 +20,13 @@ export class ReplyBook {
     this.#waiting.delete(messageId);
   }
 
-  /** True where the envelope is a reply: nobody else is to handle it, be it late or not. */
+  /** True where the envelope is for whoever waits for it, or would be if there were one: nobody else is to handle it. */
   take({ type, correlation_id: messageId, payload }: KnownEnvelope): boolean {
-    if (messageId == null || (type !== REPLY_TYPE && type !== FAILURE_TYPE)) return false;
+    if (messageId == null) return false;
     const settle = this.#waiting.get(messageId);
+    if (settle === undefined) return type === RESULT_TYPE || type === FAILURE_TYPE;
     this.#waiting.delete(messageId);
-    settle?.(type === REPLY_TYPE ? Promise.resolve(payload) : Promise.reject(toFailure(payload)));
+    settle(type === FAILURE_TYPE ? Promise.reject(toFailure(payload)) : Promise.resolve(payload));
     return true;
   }
 }

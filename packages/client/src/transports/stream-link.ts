@@ -209,9 +209,10 @@ const MAX_PROCESSED_BYTES = PROCESSED_START.length + LIMITS.maxMessageNameLength
 function readProcessed(data: Buffer): string | undefined {
   if (data.length > MAX_PROCESSED_BYTES) return undefined;
   const text = data.toString('latin1');
-  return text.startsWith(PROCESSED_START) && text.endsWith(PROCESSED_END)
-    ? text.slice(PROCESSED_START.length, -PROCESSED_END.length)
-    : undefined;
+  if (!text.startsWith(PROCESSED_START) || !text.endsWith(PROCESSED_END)) return undefined;
+  const id = text.slice(PROCESSED_START.length, -PROCESSED_END.length);
+  // Others may have more fields in between.
+  return id.includes('"') ? undefined : id;
 }
 
 /** Undefined where it is no frame; one of a kind that is not known has none of the fields that count. */

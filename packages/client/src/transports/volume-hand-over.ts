@@ -9,8 +9,8 @@ import type { RefusalKey } from './waiting-files.js';
 /** Refusals that pass: the message keeps its place. */
 const PASSING = new Set<string>(['inbox_full', 'no_handler', 'client_closed']);
 
-/** The line of replies: those who wait for one have room for it where handlers have none. */
-export const REPLIES: RefusalKey = 'replies';
+/** Lines of replies, one for each: those who wait for one have room for it where handlers have none. */
+const REPLY_LINE = '\0reply\0';
 const UNREADABLE: RefusalKey = 'unreadable';
 
 /** `gone`: another consumer has it. `taken`: it left `new/`. Else it was refused, and is in its place again. */
@@ -143,7 +143,11 @@ export class VolumeHandOver {
   }
 }
 
+export function isReplyLine(key: RefusalKey): boolean {
+  return key.startsWith(REPLY_LINE);
+}
+
 /** Handlers are chosen by type and stream: where one message finds none, no other of its kind does. */
 function keyOf({ type, stream, correlation_id: correlationId }: KnownEnvelope): RefusalKey {
-  return correlationId == null ? `${type ?? ''}\0${stream ?? ''}` : REPLIES;
+  return correlationId == null ? `${type ?? ''}\0${stream ?? ''}` : `${REPLY_LINE}${correlationId}`;
 }

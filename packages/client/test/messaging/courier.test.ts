@@ -8,6 +8,7 @@ import { systemClock } from '../../src/clock.js';
 import type {
   OutgoingMessage,
   RouteAddress,
+  SendHooks,
   Transport,
   TransportResult,
 } from '../../src/transports/transport.js';
@@ -29,7 +30,12 @@ class ScriptedTransport implements Transport {
     this.#scripts = scripts;
   }
 
-  async send({ envelope }: OutgoingMessage, { address }: RouteAddress): Promise<TransportResult> {
+  async send(
+    { envelope }: OutgoingMessage,
+    { address }: RouteAddress,
+    { onAccepted }: SendHooks = {},
+  ): Promise<TransportResult> {
+    onAccepted?.();
     this.sent.push({
       address,
       attempt: envelope.attempt ?? 0,
@@ -136,6 +142,25 @@ describe('a message', () => {
     expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-socket', 'oven-socket']);
     // It was refused: it has certainly not arrived before.
     expect(transport.sent.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
+  });
+
+  it('counts as accepted where its receiver has it, and not where a relay does', async () => {
+    const relay = membrane('kitchen', { relay: true });
+    const { courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [
+      membrane('oven', { endpoints: [], endpoint: '', communicationMode: 'network', parent: 'kitchen' }),
+      relay,
+    ]);
+    const accepted: string[] = [];
+    const onAccepted = ({ kind }: { kind: string }): void => void accepted.push(kind);
+    const { route } = await courier.deliver(consign({ onAccepted }));
+    expect([route.kind, accepted]).toEqual(['relay', []]);
+    await courier.deliver(
+      consign({
+        onAccepted,
+        request: { target: 'kitchen', instanceId: undefined, isBalanced: false, answer: 'unneeded' },
+      }),
+    );
+    expect(accepted).toEqual(['ipc']);
   });
 
   it('is tried again where its handler fails, as often as the options say', async () => {

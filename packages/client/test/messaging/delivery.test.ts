@@ -238,7 +238,20 @@ describe('a request', () => {
     const [message] = got;
     if (message === undefined) throw new Error('nothing came');
     await oven.reply(message, 'now', { type: 'answer' });
-    expect(handled).toEqual(['now']);
+    await oven.reply(message, 'at once');
+    expect(handled).toEqual(['now', 'at once']);
+  });
+
+  it('is answered by `reply` while it is handled, for one who waits', async () => {
+    const { create, join } = await begin();
+    const { client: cook, handled } = await join('cook');
+    const oven = create('oven', { modes: ['shared-volume'] });
+    oven.onMessage(async (message) => {
+      await oven.reply(message, 'by hand', { type: 'answer' });
+    });
+    await oven.register();
+    expect(await cook.request('oven', 'when?')).toBe('by hand');
+    expect(handled).toEqual([]);
   });
 });
 

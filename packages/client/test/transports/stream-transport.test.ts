@@ -413,6 +413,16 @@ describe('an address', () => {
     }
   });
 
+  it('may have its fields in any order', async () => {
+    const receiver = transports.keep(
+      await openFakeReceiver({
+        onMessage: ({ id }, socket) => socket.send(`{"a":"${id}","r":"done","o":"processed"}`),
+      }),
+    );
+    const result = await transports.stream().send(message(1), receiver.to);
+    expect(result).toEqual({ outcome: 'processed', reply: 'done' });
+  });
+
   it('may use words of a later version', async () => {
     const receiver = transports.keep(
       await openFakeReceiver({
