@@ -39,7 +39,7 @@ export class OutboxDeadLetters implements DeadLetterPlace {
       signal?.throwIfAborted();
       const letter = await this.#outbox.dead.read(name);
       if (letter?.entry === undefined) continue;
-      const entry = this.#revive(letter.entry, letter.info.code);
+      const entry = revive(letter.entry);
       await this.#outbox.put(entry);
       await this.#outbox.dead.remove(name);
       this.#send(entry);
@@ -63,16 +63,16 @@ export class OutboxDeadLetters implements DeadLetterPlace {
     const chosen = new Set(messageIds);
     return names.filter((name) => chosen.has(parseFileName(name)?.messageId ?? name));
   }
+}
 
-  #revive({ envelope, options }: OutboxEntry, code: string): OutboxEntry {
-    const { target, stream, attempt } = envelope;
-    const again = { ...envelope, attempt: (attempt ?? 1) + 1 };
-    // By its sequence the receiver knows whether it handled the message: only one that said it never did, and never
-    // will, gets it under a new one.
-    if (code === 'out_of_order' && typeof target === 'string') {
-      again.session = this.#outbox.session;
-      again.sequence = this.#outbox.nextSequence(target, stream ?? undefined);
-    }
-    return { envelope: again, deadlineAtMs: Date.now() + REQUEUED_TTL_MS, options };
-  }
+/**
+ * Its place among the messages of its session has passed: with its sequence a receiver that went on without it would
+ * take it for a straggler, or for one that it has handled.
+ */
+function revive({ envelope, options }: OutboxEntry): OutboxEntry {
+  const again = { ...envelope, attempt: (envelope.attempt ?? 1) + 1 };
+  delete again.session;
+  delete again.sequence;
+  delete again.floor;
+  return { envelope: again, deadlineAtMs: Date.now() + REQUEUED_TTL_MS, options };
 }
