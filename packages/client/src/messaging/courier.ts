@@ -46,6 +46,11 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   'forbidden',
 ]);
 
+/** So long a route is given at least before its silence until the deadline of a message counts against it. */
+const FAIR_TRY_MS = 1_000;
+/** By so much timers of Node are early. */
+const EARLY_MS = 2;
+
 /** A message on its way. */
 export interface Consignment {
   readonly envelope: KnownEnvelope;
@@ -174,12 +179,16 @@ export class Courier {
       // A relay, or the mailbox, hands it to whichever instance can be reached then.
       envelope.instance_id = request.instanceId ?? route.instanceId;
     }
-    // That a relay has it in memory says nothing of the receiver.
-    const isTold = onAccepted !== undefined && route.kind !== 'relay';
+    const startedAtMs = this.#parts.clock.monotonicMs();
+    let isAccepted = false;
     return route.transport
       .send({ envelope, deadlineAtMs }, route.via, {
         signal: trySignal,
-        onAccepted: isTold ? () => onAccepted(route, attempts) : undefined,
+        onAccepted: () => {
+          isAccepted = true;
+          // That a relay has it in memory says nothing of the receiver.
+          if (route.kind !== 'relay') onAccepted?.(route, attempts);
+        },
       })
       .then(
         ({ outcome, reply }) => {
@@ -191,21 +200,24 @@ export class Courier {
           return { outcome, reply, route };
         },
         (cause: unknown) => {
-          throw this.#noteFailure(consignment, route, cause);
+          throw this.#noteFailure(consignment, route, { cause, startedAtMs, isAccepted });
         },
       );
   }
 
   #noteFailure(
-    { envelope, conversation, signal, attempts, request }: Consignment,
+    { envelope, conversation, signal, attempts, request, deadlineAtMs }: Consignment,
     route: Route,
-    cause: unknown,
+    { cause, startedAtMs, isAccepted }: { cause: unknown; startedAtMs: number; isAccepted: boolean },
   ): MembraneError {
     signal.throwIfAborted();
-    const { routes } = this.#parts;
+    const { routes, clock } = this.#parts;
     const error = toMembraneError(cause);
     attempts.failed(request.target, route, error);
-    routes.failed(route, error);
+    const nowMs = clock.monotonicMs();
+    // At its own deadline a message fails whatever the route is like.
+    const isOfRoute = nowMs < deadlineAtMs - EARLY_MS || (!isAccepted && nowMs - startedAtMs >= FAIR_TRY_MS);
+    if (isOfRoute) routes.failed(route, error);
     if (error.code === 'not_delivered' || error.code === 'wrong_receiver') routes.forget(request.target);
     const mayHaveArrived = conversation !== undefined && !REFUSALS.has(error.code);
     if (mayHaveArrived) envelope.attempt = (envelope.attempt ?? 1) + 1;

@@ -4,7 +4,7 @@ import { Conversation } from '../../src/messaging/conversation.js';
 import { Courier, type Consignment } from '../../src/messaging/courier.js';
 import { RouteFinder } from '../../src/messaging/route-finder.js';
 import type { FoundMembrane } from '../../src/resolver.js';
-import { systemClock } from '../../src/clock.js';
+import { systemClock, type Clock } from '../../src/clock.js';
 import type {
   OutgoingMessage,
   RouteAddress,
@@ -12,6 +12,7 @@ import type {
   Transport,
   TransportResult,
 } from '../../src/transports/transport.js';
+import { FakeClock } from '../support/fake-clock.js';
 
 type Script = TransportResult | ErrorCode;
 
@@ -24,6 +25,9 @@ class ScriptedTransport implements Transport {
     instanceId: string | undefined;
   }[] = [];
 
+  /** Before each answer, with the hooks of the send. */
+  onSend: ((hooks: SendHooks | undefined) => void) | undefined;
+
   readonly #scripts: Record<string, Script[]>;
 
   constructor(scripts: Record<string, Script[]>) {
@@ -33,9 +37,9 @@ class ScriptedTransport implements Transport {
   async send(
     { envelope }: OutgoingMessage,
     { address }: RouteAddress,
-    { onAccepted }: SendHooks = {},
+    hooks?: SendHooks,
   ): Promise<TransportResult> {
-    onAccepted?.();
+    this.onSend?.(hooks);
     this.sent.push({
       address,
       attempt: envelope.attempt ?? 0,
@@ -84,7 +88,11 @@ function membrane(id: string, given: Partial<FoundMembrane> = {}): FoundMembrane
   return { ...record, instances: given.instances ?? [record], isStale: false };
 }
 
-function begin(scripts: Record<string, Script[]>, membranes: FoundMembrane[] = [membrane('oven')]) {
+function begin(
+  scripts: Record<string, Script[]>,
+  membranes: FoundMembrane[] = [membrane('oven')],
+  clock: Clock = systemClock,
+) {
   const transport = new ScriptedTransport(scripts);
   const byId = new Map(membranes.map((one) => [one.id, one]));
   const forgotten: string[] = [];
@@ -94,14 +102,14 @@ function begin(scripts: Record<string, Script[]>, membranes: FoundMembrane[] = [
     forget: (id) => forgotten.push(id),
     realms: { ipc: 's', 'shared-volume': 'v' },
     transports: { ipc: transport, 'shared-volume': transport, mailbox: transport },
-    clock: systemClock,
+    clock,
   });
-  const courier = new Courier({ routes, clock: systemClock, random: () => 0 });
+  const courier = new Courier({ routes, clock, random: () => 0 });
   const consign = (given: Partial<Consignment> = {}): Consignment => ({
     envelope: { id: 'm', sender: 'cook', target: 'oven', payload: 1, attempt: 1 },
     request: { target: 'oven', instanceId: undefined, isBalanced: false, answer: 'unneeded' },
     conversation: undefined,
-    deadlineAtMs: systemClock.monotonicMs() + 10_000,
+    deadlineAtMs: clock.monotonicMs() + 10_000,
     handlerTries: 3,
     signal: new AbortController().signal,
     trySignal: undefined,
@@ -136,6 +144,25 @@ describe('a message', () => {
     expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven-volume']);
   });
 
+  it.each([
+    ['spares a route it had no time for', 10, false, 'oven-socket'],
+    ['counts against a route that was silent for long', 5_000, false, 'oven-volume'],
+    ['spares a route that leads to a slow handler', 5_000, true, 'oven-socket'],
+  ])('whose own deadline passes %s', async (_, timeMs, isAccepted, next) => {
+    const clock = new FakeClock();
+    const scripts: Record<string, Script[]> = { 'oven-socket': ['not_delivered', PROCESSED] };
+    const { transport, courier, consign } = begin({ ...scripts, 'oven-volume': [QUEUED] }, undefined, clock);
+    transport.onSend = (hooks) => {
+      if (isAccepted) hooks?.onAccepted?.();
+      clock.advance(timeMs);
+    };
+    const deadlineAtMs = clock.monotonicMs() + timeMs;
+    await expect(courier.deliver(consign({ deadlineAtMs }))).rejects.toMatchObject({ code: 'not_delivered' });
+    transport.onSend = undefined;
+    await courier.deliver(consign());
+    expect(addressesOf(transport)).toEqual(['oven-socket', next]);
+  });
+
   it('waits for room in a full inbox, in place of going another way', async () => {
     const { transport, courier, consign } = begin({ 'oven-socket': ['inbox_full', 'inbox_full', PROCESSED] });
     await courier.deliver(consign());
@@ -146,10 +173,11 @@ describe('a message', () => {
 
   it('counts as accepted where its receiver has it, and not where a relay does', async () => {
     const relay = membrane('kitchen', { relay: true });
-    const { courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [
+    const { transport, courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [
       membrane('oven', { endpoints: [], endpoint: '', communicationMode: 'network', parent: 'kitchen' }),
       relay,
     ]);
+    transport.onSend = (hooks) => hooks?.onAccepted?.();
     const accepted: string[] = [];
     const onAccepted = ({ kind }: { kind: string }): void => void accepted.push(kind);
     const { route } = await courier.deliver(consign({ onAccepted }));
@@ -231,7 +259,7 @@ describe('a message', () => {
       communicationMode: 'network',
     });
     const kitchen = membrane('kitchen', { relay: true });
-    const { courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [oven, kitchen]);
+    const { transport, courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [oven, kitchen]);
     const { route, outcome } = await courier.deliver(consign());
     expect([route.kind, route.address, outcome]).toEqual(['relay', 'kitchen', 'processed']);
   });
