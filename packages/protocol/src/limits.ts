@@ -42,6 +42,8 @@ export const LIMITS = Object.freeze({
   maxBroadcastMembers: 10_000,
   /** Messages in one answer of a mailbox, and acks in one call. */
   maxMailboxBatch: 1_000,
+  /** Consumers that may be lost with a message in their hands: it is likely what kills them, and becomes a dead letter. */
+  maxLostConsumers: 10,
   /** The longest a read may wait for something to come. */
   maxWaitMs: 600_000,
 });

@@ -1,3 +1,4 @@
+import { LIMITS } from '@membrane/protocol';
 import type { Mail, MailboxView } from './mail.js';
 
 /** Who collects: two that are equal in all are one. */
@@ -9,6 +10,10 @@ export interface Collector {
 
 export interface CollectRequest {
   readonly collector: Collector;
+  /** Of the registration by which it collects. */
+  readonly incarnation: number | undefined;
+  /** Whether a registration of the box's owner is there still. */
+  readonly isLive: (incarnation: number) => boolean;
   /** Whether a message that was meant for this instance may go to the collector. */
   readonly mayHave: (instanceId: string) => boolean;
   readonly max: number;
@@ -32,6 +37,8 @@ export interface Collected {
   readonly items: readonly HandedMail[];
   /** When the next hidden message comes back; infinite where none is hidden. */
   readonly returnsAtMs: number;
+  /** Those that are handed out no more: too many were lost while they had them. */
+  readonly exhausted: readonly Mail[];
 }
 
 interface HandOut {
@@ -40,6 +47,10 @@ interface HandOut {
   readonly collector: Collector;
   hiddenUntilMs: number;
   readonly times: number;
+  /** Undefined where nobody can be lost with it any more. */
+  incarnation: number | undefined;
+  /** Registrations that ended while they had it, without a word on it. */
+  readonly losses: number;
 }
 
 /**
@@ -73,8 +84,9 @@ export class HandOutTable {
    * earlier message.
    */
   collect(box: MailboxView | undefined, request: CollectRequest): Collected {
-    const { collector, nowMs, wallMs, max, maxBytes, mayHave } = request;
+    const { collector, nowMs, wallMs, max, maxBytes, mayHave, isLive } = request;
     const chosen: Mail[] = [];
+    const exhausted: Mail[] = [];
     const heldStreams = new Set<string>();
     let bytes = 0;
     let returnsAtMs = Number.POSITIVE_INFINITY;
@@ -88,6 +100,10 @@ export class HandOutTable {
         continue;
       }
       if (mail.deadlineMs <= wallMs) continue;
+      if (this.#lossesOf(mail, isLive) >= LIMITS.maxLostConsumers) {
+        exhausted.push(mail);
+        continue;
+      }
       if (mail.instanceId !== undefined && !mayHave(mail.instanceId)) continue;
       if (mail.streamKey !== undefined && heldStreams.has(mail.streamKey)) continue;
       if (chosen.length > 0 && bytes + mail.text.length > maxBytes) break;
@@ -95,7 +111,7 @@ export class HandOutTable {
       bytes += mail.text.length;
       if (chosen.length === max) break;
     }
-    return { items: chosen.map((mail) => this.#handOut(mail, request)), returnsAtMs };
+    return { items: chosen.map((mail) => this.#handOut(mail, request)), returnsAtMs, exhausted };
   }
 
   /** The message of a receipt, or undefined where it is void. */
@@ -106,7 +122,10 @@ export class HandOutTable {
   /** Nobody got them: they are there for others at once. */
   release(items: readonly HandedMail[]): void {
     for (const { receipt, mail } of items) {
-      if (this.#byMail.get(mail)?.receipt === receipt) this.#hide(mail, Number.NEGATIVE_INFINITY);
+      const handOut = this.#byMail.get(mail);
+      if (handOut?.receipt !== receipt) continue;
+      handOut.hiddenUntilMs = Number.NEGATIVE_INFINITY;
+      handOut.incarnation = undefined;
     }
   }
 
@@ -123,9 +142,11 @@ export class HandOutTable {
     return Math.max((this.#byMail.get(mail)?.hiddenUntilMs ?? nowMs) - nowMs, 0);
   }
 
-  #hide(mail: Mail, untilMs: number): void {
+  #lossesOf(mail: Mail, isLive: (incarnation: number) => boolean): number {
     const handOut = this.#byMail.get(mail);
-    if (handOut !== undefined) handOut.hiddenUntilMs = untilMs;
+    if (handOut === undefined) return 0;
+    const { incarnation, losses } = handOut;
+    return incarnation === undefined || isLive(incarnation) ? losses : losses + 1;
   }
 
   /** Who has it, unless that is an earlier run of the very instance that asks: that one is gone. */
@@ -138,7 +159,7 @@ export class HandOutTable {
     return isGone ? undefined : handOut;
   }
 
-  #handOut(mail: Mail, { collector, nowMs, wallMs }: CollectRequest): HandedMail {
+  #handOut(mail: Mail, { collector, incarnation, isLive, nowMs, wallMs }: CollectRequest): HandedMail {
     const before = this.#byMail.get(mail);
     if (before !== undefined) this.#byReceipt.delete(before.receipt);
     this.#receipts += 1;
@@ -148,6 +169,8 @@ export class HandOutTable {
       collector,
       hiddenUntilMs: nowMs + this.#hideMs,
       times: (before?.times ?? (this.#wasLoaded(mail) ? 1 : 0)) + 1,
+      incarnation,
+      losses: this.#lossesOf(mail, isLive),
     };
     this.#byMail.set(mail, handOut);
     this.#byReceipt.set(handOut.receipt, handOut);

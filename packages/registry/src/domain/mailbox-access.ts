@@ -1,5 +1,5 @@
 import { findLeaseFault, findMissingLeaseFault, type LeaseFault } from './lease-fault.js';
-import { findEnded, findInstance, type MembraneNode } from './membrane-node.js';
+import { findEnded, findInstance, type Instance, type MembraneNode } from './membrane-node.js';
 import type { Collector } from './hand-outs.js';
 
 /** Why somebody may not collect or acknowledge, or undefined: the token must fit a live instance, or the one named. */
@@ -16,6 +16,15 @@ export function findAccessFault(
   if (faults.includes(undefined)) return undefined;
   const ended = node?.ended.find((other) => tokenHash !== null && other.tokenHash === tokenHash);
   return faults[0] ?? findMissingLeaseFault(ended, tokenHash);
+}
+
+/** The live registration by which somebody collects, of whom nothing speaks against it. */
+export function findAccess(
+  node: MembraneNode | undefined,
+  { instanceId, tokenHash }: Collector,
+): Instance | undefined {
+  if (instanceId !== undefined) return findInstance(node, instanceId);
+  return node?.instances.find((live) => findLeaseFault(live, tokenHash, undefined) === undefined);
 }
 
 /** Whether a message that was meant for an instance may go to a collector: to any other only when that one is away. */

@@ -28,7 +28,7 @@ import {
 } from '../domain/mail.js';
 import { decidePost, type MailQuotas } from '../domain/mail-posting.js';
 import { decideSettlement, type Settlement } from '../domain/mail-settlement.js';
-import { findAccessFault, mayHaveMailOf } from '../domain/mailbox-access.js';
+import { findAccess, findAccessFault, mayHaveMailOf } from '../domain/mailbox-access.js';
 import type { CommandQueue } from './command-queue.js';
 import { hashToken } from './lease-token.js';
 import { MailboxWaiters } from './mailbox-waiters.js';
@@ -48,6 +48,10 @@ const MAX_WAITERS = 10_000;
 /** What the registry adds to an envelope: its id, its target, its namespace. */
 const MAX_ADDED_BYTES = 1_024;
 const RETRY_AFTER_MS = 1_000;
+const EXHAUSTED = {
+  code: 'handler_failed',
+  reason: `${LIMITS.maxLostConsumers} receivers were lost while they had it`,
+};
 
 export interface MailboxServiceOptions {
   readonly state: RegistryState;
@@ -66,6 +70,8 @@ export class MailboxService {
   readonly #quotas: MailQuotas;
   readonly #handOuts: HandOutTable;
   readonly #waiters: MailboxWaiters;
+  /** What is about to become dead letters. */
+  readonly #dying = new Set<Mail>();
   #unstoredBytes = 0;
 
   constructor({ state, queue, clock, quotas, hideMs = HIDE_MS }: MailboxServiceOptions) {
@@ -235,14 +241,37 @@ export class MailboxService {
     const node = this.#state.directory.node(namespace, id);
     const fault = findAccessFault(node, collector);
     if (fault !== undefined) throw toLeaseError(fault, id);
-    return this.#handOuts.collect(this.#state.mail.box(namespace, id), {
+    const collected = this.#handOuts.collect(this.#state.mail.box(namespace, id), {
       collector,
+      incarnation: findAccess(node, collector)?.incarnation,
+      isLive: (incarnation) => node?.instances.some((live) => live.incarnation === incarnation) ?? false,
       mayHave: (instanceId) => mayHaveMailOf(node, instanceId, collector),
       max,
       maxBytes: MAX_ANSWER_LENGTH,
       wallMs: this.#clock.wallMs(),
       nowMs: this.#clock.monotonicMs(),
     });
+    const exhausted = collected.exhausted.filter((mail) => !this.#dying.has(mail));
+    if (exhausted.length > 0) void this.#bury(namespace, id, exhausted);
+    return collected;
+  }
+
+  /** Never rejects: what could not be stored is found again by whoever collects next. */
+  async #bury(namespace: string, id: string, mails: readonly Mail[]): Promise<void> {
+    for (const mail of mails) this.#dying.add(mail);
+    const settlements = mails.map((mail) => ({ mail, death: EXHAUSTED }));
+    const command = { namespace, id, settlements, maxDeadBytes: this.#quotas.maxBytes };
+    try {
+      await this.#queue.submit({
+        namespace,
+        id,
+        decide: (view) => decideSettlement(view, command, this.#clock.wallMs()),
+      });
+    } catch {
+      // It waits, and is handed to nobody.
+    } finally {
+      for (const mail of mails) this.#dying.delete(mail);
+    }
   }
 }
 

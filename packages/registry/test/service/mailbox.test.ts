@@ -1,3 +1,4 @@
+import { LIMITS } from '@membrane/protocol';
 import { MAIL_OVERHEAD_BYTES } from '../../src/domain/mail.js';
 import { ack, collect, deadIds, envelope, idsOf, toEnvelope } from '../support/mail.js';
 import { codeOf, QUOTAS, registration, RegistryCore } from '../support/registry-core.js';
@@ -241,6 +242,35 @@ describe('collecting', () => {
     expect(idsOf(await collect(core, { ...held, token: TOKEN, max: 1 }))).toEqual(['a']);
     await core.service.register(registration('held', { lease_token: OTHER_TOKEN }));
     expect(idsOf(await collect(core, { ...held, token: OTHER_TOKEN }))).toEqual(['a', 'b']);
+  });
+
+  it('makes a dead letter of what ten of its receivers did not survive', async () => {
+    for (let run = 1; run <= LIMITS.maxLostConsumers; run += 1) {
+      await core.service.register(registration('held', { lease_token: `${TOKEN}-${run}` }));
+      if (run === 1) await core.mailbox.post('held', envelope('a'), undefined);
+      if (run === LIMITS.maxLostConsumers) await core.mailbox.post('held', envelope('b'), undefined);
+      const items = await collect(core, { id: 'held', instanceId: 'default', token: `${TOKEN}-${run}` });
+      expect(items[0]).toMatchObject({ mail: { messageId: 'a' }, attempt: run });
+    }
+    await core.service.register(registration('held', { lease_token: OTHER_TOKEN }));
+    const held = { id: 'held', instanceId: 'default', token: OTHER_TOKEN };
+    expect(idsOf(await collect(core, held))).toEqual(['b']);
+    await core.queue.idle();
+    expect(core.mailbox.deadLetters('held', {})).toMatchObject([
+      {
+        mail: { messageId: 'a' },
+        code: 'handler_failed',
+        reason: '10 receivers were lost while they had it',
+      },
+    ]);
+  });
+
+  it('gives a message again and again to who lives and cannot have it yet', async () => {
+    await post('a');
+    for (let count = 0; count < 3 * LIMITS.maxLostConsumers; count += 1) {
+      expect(idsOf(await collect(core))).toEqual(['a']);
+      core.clock.advance(30_000);
+    }
   });
 
   it('hands out at most so many bytes in one answer, and always one message', async () => {
