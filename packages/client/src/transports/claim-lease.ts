@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { open, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LIMITS, MembraneError } from '@membrane/protocol';
 import type { Clock } from '../clock.js';
 import { isMissing } from '../messaging/durable-files.js';
 import { livenessOf, ownIdentity, toProcessIdentity } from '../messaging/process-identity.js';
 import type { Maildir } from './maildir.js';
-import { afterLoss, parseClaimedName } from './maildir-name.js';
+import { afterLoss, parseClaimedName, parseWaitingName } from './maildir-name.js';
 
 /**
  * How long a consumer that cannot be seen from here (another container, another host) may be silent before its claims
@@ -58,7 +59,8 @@ export class ClaimLease {
 }
 
 /**
- * Finds what dead consumers had claimed, and puts it back into its place in `new/`. A process of this host that lives
+ * Finds what dead consumers had claimed, and puts it back into its place in `new/`, or among the dead letters
+ * where too many did not survive it. A process of this host that lives
  * keeps its claims, be it stopped for ever so long. Others are judged by the file they touch, and by the own clock: those
  * of two hosts need not agree.
  */
@@ -101,8 +103,15 @@ export class ClaimRecovery {
   }
 
   async #release({ file, name }: { file: string; name: string }): Promise<boolean> {
+    const path = join(this.#maildir.claimed, file);
+    const after = afterLoss(name);
+    if (parseWaitingName(after).losses >= LIMITS.maxLostConsumers) {
+      const why = `${LIMITS.maxLostConsumers} consumers were lost while they had it`;
+      await this.#maildir.bury({ name, path }, new MembraneError('handler_failed', why));
+      return false;
+    }
     try {
-      await rename(join(this.#maildir.claimed, file), join(this.#maildir.waiting, afterLoss(name)));
+      await rename(path, join(this.#maildir.waiting, after));
       return true;
     } catch (error) {
       if (isMissing(error)) return false;

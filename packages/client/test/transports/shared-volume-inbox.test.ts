@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MembraneError } from '@membrane/protocol';
+import { LIMITS, MembraneError } from '@membrane/protocol';
 import type { DeadLetterInfo } from '../../src/messaging/dead-letters.js';
 import { newMessageId } from '../../src/messaging/message-id.js';
 import { ownIdentity } from '../../src/messaging/process-identity.js';
@@ -500,5 +500,27 @@ describe('consumers of one directory', () => {
     expect(await recovery.recover('')).toBe(1);
     expect(await namesIn(directory, 'new')).toEqual([`${name},1`]);
     expect(await recovery.recover('')).toBe(0);
+  });
+
+  it('make a dead letter of what ten consumers did not survive', async () => {
+    const { directory } = await makeVolume();
+    const maildir = new Maildir(directory);
+    const [name] = (await putAll(directory, [1])) as [string];
+    const recovery = new ClaimRecovery(maildir, new FakeClock());
+    for (let losses = 0; losses < LIMITS.maxLostConsumers; losses += 1) {
+      const [waiting] = await namesIn(directory, 'new');
+      // Its consumer left no lease: it is dead.
+      expect(maildir.claim(waiting!, '0123456789abcdef')).toBeDefined();
+      expect(await recovery.recover('')).toBe(losses + 1 < LIMITS.maxLostConsumers ? 1 : 0);
+    }
+    expect([await namesIn(directory, 'new'), await namesIn(directory, 'cur')]).toEqual([[], []]);
+    expect(await new DeadLetterDirectory(directory).list({ limit: 10 })).toMatchObject([
+      {
+        code: 'handler_failed',
+        reason: '10 consumers were lost while they had it',
+        envelope: { payload: 1 },
+      },
+    ]);
+    expect(await namesIn(directory, 'dead')).toEqual([name, `${name}.cause`]);
   });
 });
