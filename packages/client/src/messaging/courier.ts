@@ -123,6 +123,7 @@ export class Courier {
       }
       const verdict = verdictOn(error);
       if (verdict === 'handler') handlerFailures += 1;
+      if (failures === 0) await this.#assertKnown(consignment, error);
       if (verdict === 'final' || handlerFailures >= handlerTries) throw attempts.explain(error);
       failures += 1;
       const waitMs = retryDelayMs(failures, error.details.retryAfterMs, random);
@@ -167,6 +168,14 @@ export class Courier {
     const isThere = plan.membrane !== undefined;
     const why = isThere ? `no route leads to "${target}"` : `no membrane "${target}" is registered`;
     throw failure ?? new MembraneError('not_delivered', why);
+  }
+
+  /** @throws MembraneError `not_found`, as the mailbox says of who is unknown to those whose message may go there. */
+  async #assertKnown({ request, signal, attempts }: Consignment, cause: MembraneError): Promise<void> {
+    const { target, answer } = request;
+    if (answer !== 'needed' || cause.code !== 'not_delivered') return;
+    if (await this.#parts.routes.isKnown(target, signal)) return;
+    throw attempts.explain(new MembraneError('not_found', `there is no membrane "${target}"`, { cause }));
   }
 
   #handOver(consignment: Consignment, route: Route): Promise<Receipt> {

@@ -14,6 +14,8 @@ export interface RouteFinderParts {
   readonly id: string;
   readonly discover: (id: string) => Promise<FoundMembrane | undefined>;
   readonly forget: (id: string) => void;
+  /** False where no registry knows the id, not even as one that is away. */
+  readonly isKnown: (id: string, signal: AbortSignal) => Promise<boolean>;
   readonly realms: OwnRealms;
   readonly transports: Readonly<Partial<Record<CommunicationMode | 'mailbox', Transport>>>;
   readonly clock: Clock;
@@ -133,6 +135,12 @@ export class RouteFinder {
 
   discover(id: string): Promise<FoundMembrane | undefined> {
     return this.#parts.discover(id);
+  }
+
+  /** False where nobody has the id, nor had it lately. Asked of the registry only where nobody is found. */
+  async isKnown(target: string, signal: AbortSignal): Promise<boolean> {
+    if (this.known(target)?.membrane !== undefined) return true;
+    return this.#parts.isKnown(target, signal);
   }
 
   /** The last resort; undefined where there is none. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { MembraneError, type CommunicationMode } from '@membrane/protocol';
+import { isMembraneError, MembraneError, type CommunicationMode } from '@membrane/protocol';
 import type { Tell } from '../client-events.js';
 import { systemClock } from '../clock.js';
 import type { ClientOptions } from '../options.js';
@@ -120,6 +120,7 @@ export class Sending {
       id: options.id,
       discover: (id) => discover(id, resolver, api),
       forget: (id) => resolver?.forget(id),
+      isKnown: (id, signal) => isKnown(id, { api, sender: options.id, signal }),
       realms: own,
       transports,
       clock,
@@ -178,6 +179,21 @@ async function discover(
   if (resolver !== undefined) return resolver.resolve(id, { useCache: true });
   const found = await api.discover(id);
   return found === undefined ? undefined : { ...found, isStale: false };
+}
+
+/** A message without any time is kept for nobody, but refused in another way where nobody has the id. */
+async function isKnown(
+  target: string,
+  { api, sender, signal }: { api: RegistryApi; sender: string; signal: AbortSignal },
+): Promise<boolean> {
+  try {
+    await api.postMessage({ sender, target, payload: null, ttl_ms: 0 }, { signal });
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    // What else went wrong says nothing of the id.
+    return !isMembraneError(error) || error.code !== 'not_found';
+  }
 }
 
 /** A registry elsewhere has no business with the loopback of this machine. */

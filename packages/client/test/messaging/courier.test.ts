@@ -100,6 +100,7 @@ function begin(
     id: 'cook',
     discover: (id) => Promise.resolve(byId.get(id)),
     forget: (id) => forgotten.push(id),
+    isKnown: () => Promise.resolve(true),
     realms: { ipc: 's', 'shared-volume': 'v' },
     transports: { ipc: transport, 'shared-volume': transport, mailbox: transport },
     clock,

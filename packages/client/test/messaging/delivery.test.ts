@@ -80,6 +80,20 @@ describe('a message', () => {
     await expect(create('cook').sendMessage('oven', 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('to nobody is refused at once by those whose answer could not come back too', async () => {
+    const { create, join } = await begin();
+    const asked = create('cook').request('oven', 1, { timeoutMs: 60_000 });
+    await expect(asked).rejects.toMatchObject({ code: 'not_found' });
+    const sent = create('cook').sendMessage('oven', 1, { waitFor: 'processed', timeoutMs: 60_000 });
+    await expect(sent).rejects.toMatchObject({ code: 'not_found' });
+    // Who was there is waited for.
+    await (await join('oven')).client.close();
+    const waiting = create('cook').request('oven', 1, { timeoutMs: 60_000 });
+    const { client } = await join('oven');
+    expect(await waiting).toBe('oven has it');
+    expect(await client.deadLetters()).toEqual([]);
+  });
+
   it('finds its receiver at its new address, and is never given to another', async () => {
     const { create, join } = await begin();
     const modes = ['network'] as const;

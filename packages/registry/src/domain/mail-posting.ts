@@ -36,8 +36,7 @@ export function decidePost(
   const { namespace, id, envelope, text, bytes, deadlineMs } = command;
   const { mail: mailView } = view;
   if (view.node(namespace, id) === undefined) {
-    const message = `no membrane "${id}" in namespace "${namespace}"`;
-    return { kind: 'refused', error: new MembraneError('not_found', message) };
+    return { kind: 'refused', error: toUnknownError(namespace, id) };
   }
   const box = mailView.box(namespace, id);
   const isKnown =
@@ -54,6 +53,10 @@ export function decidePost(
     outcome: undefined,
     change: { atMs: nowMs, nodes: [], events: [], mail: { ...NO_MAIL, namespace, id, posted } },
   };
+}
+
+export function toUnknownError(namespace: string, id: string): MembraneError {
+  return new MembraneError('not_found', `no membrane "${id}" in namespace "${namespace}"`);
 }
 
 /** Why a box has no room for more messages. `addedBytes`: by how much all boxes together would grow. */

@@ -26,7 +26,7 @@ import {
   type DeadLetter,
   type Mail,
 } from '../domain/mail.js';
-import { decidePost, type MailQuotas } from '../domain/mail-posting.js';
+import { decidePost, toUnknownError, type MailQuotas } from '../domain/mail-posting.js';
 import { decideSettlement, type Settlement } from '../domain/mail-settlement.js';
 import { findAccess, findAccessFault, mayHaveMailOf } from '../domain/mailbox-access.js';
 import type { CommandQueue } from './command-queue.js';
@@ -97,7 +97,7 @@ export class MailboxService {
     const namespace = envelope.namespace ?? namespaceInQuery ?? DEFAULT_NAMESPACE;
     checkAddress(envelope, id, namespaceInQuery ?? namespace);
     const ttlMs = envelope.ttl_ms ?? DEFAULT_MESSAGE_TTL_MS;
-    if (ttlMs <= 0) throw new MembraneError('expired', 'the message has no time left');
+    if (ttlMs <= 0) throw this.#explainNoTime(namespace, id);
     const known = { ...envelope, id: envelope.id ?? makeMessageId(wallMs), target: id, namespace };
     const text = toMailText(known);
     const length = Buffer.byteLength(text);
@@ -254,6 +254,13 @@ export class MailboxService {
     const exhausted = collected.exhausted.filter((mail) => !this.#dying.has(mail));
     if (exhausted.length > 0) void this.#bury(namespace, id, exhausted);
     return collected;
+  }
+
+  /** Whom nobody knows is said first: so a sender learns whether somebody is only away, and leaves nothing there. */
+  #explainNoTime(namespace: string, id: string): MembraneError {
+    return this.#state.directory.node(namespace, id) === undefined
+      ? toUnknownError(namespace, id)
+      : new MembraneError('expired', 'the message has no time left');
   }
 
   /** Never rejects: what could not be stored is found again by whoever collects next. */

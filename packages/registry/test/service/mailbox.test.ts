@@ -75,6 +75,9 @@ describe('posting', () => {
     expect(await codeOf(core.mailbox.post('nobody', envelope('a'), undefined))).toBe('not_found');
     expect(await codeOf(core.mailbox.post('oven', envelope('a'), 'elsewhere'))).toBe('not_found');
     expect(await codeOf(post('a', { ttl_ms: 0 }))).toBe('expired');
+    // So senders ask whether an id is known, and leave nothing.
+    const late = envelope('a', { ttl_ms: 0 });
+    expect(await codeOf(core.mailbox.post('nobody', late, undefined))).toBe('not_found');
   });
 
   it('keeps mail for one who is away', async () => {
