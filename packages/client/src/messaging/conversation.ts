@@ -1,3 +1,5 @@
+import type { EarlierRuns } from './sequence-ledger.js';
+
 /** A place that keeps messages until they are collected: a directory, or the mailbox. */
 export type KeptPlace = string;
 
@@ -14,8 +16,11 @@ class StreamNumbers {
   /** Handed to a place that keeps them, and not known to be handled. */
   readonly #kept = new Map<KeptPlace, KeptSpan>();
 
-  constructor(last = 0) {
-    this.#last = last;
+  /** What may lie somewhere of earlier runs: nobody knows where, nor how much. */
+  #earlier: EarlierRuns | undefined;
+
+  constructor(earlier: EarlierRuns | undefined) {
+    this.#earlier = earlier;
   }
 
   begin(): number {
@@ -45,6 +50,10 @@ class StreamNumbers {
    * it by itself.
    */
   floor(sequence: number, place: KeptPlace | undefined): number {
+    if (this.#earlier !== undefined) {
+      if (Date.now() < this.#earlier.untilMs) return 1;
+      this.#earlier = undefined;
+    }
     const [first = sequence] = this.#open;
     let floor = Math.min(first, sequence);
     for (const [other, { lowest }] of this.#kept) {
@@ -66,6 +75,7 @@ class StreamNumbers {
       return;
     }
     // Handled in order: so are those before it, wherever they lay.
+    if (this.#earlier !== undefined && this.#earlier.highest < sequence) this.#earlier = undefined;
     for (const [place, span] of this.#kept) {
       if (span.highest <= sequence) this.#kept.delete(place);
       else span.lowest = Math.max(span.lowest, sequence + 1);
@@ -80,11 +90,14 @@ class StreamNumbers {
 export class Conversation {
   /** Names the numbers: they begin anew with another session. */
   readonly session: string;
-  readonly #unordered = new StreamNumbers();
+  readonly #unordered = new StreamNumbers(undefined);
   readonly #streams = new Map<string, StreamNumbers>();
 
-  constructor(session: string) {
+  readonly #earlier: EarlierRuns | undefined;
+
+  constructor(session: string, earlier?: EarlierRuns) {
     this.session = session;
+    this.#earlier = earlier;
   }
 
   get isIdle(): boolean {
@@ -123,7 +136,7 @@ export class Conversation {
     if (stream === undefined) return this.#unordered;
     const known = this.#streams.get(stream);
     if (known !== undefined) return known;
-    const numbers = new StreamNumbers();
+    const numbers = new StreamNumbers(this.#earlier);
     this.#streams.set(stream, numbers);
     return numbers;
   }

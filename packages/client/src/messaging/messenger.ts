@@ -178,7 +178,13 @@ export class Messenger {
     const succeed = ({ route, outcome, reply }: Receipt): Answer | Promise<Answer> => {
       this.#end();
       const answer = toAnswer(envelope.id, target, attempts, route, outcome, reply);
-      return outbox === undefined ? answer : outbox.settle(envelope.id).then(() => answer);
+      if (outbox === undefined) return answer;
+      const isKept = outcome === 'queued' && envelope.stream != null;
+      const leftMs = consignment.deadlineAtMs - clock.monotonicMs();
+      const settled = isKept
+        ? outbox.settleKept(envelope.id, Date.now() + leftMs)
+        : outbox.settle(envelope.id);
+      return settled.then(() => answer);
     };
     const fail = async (error: unknown): Promise<never> => {
       await this.#giveUp(envelope, conversation, error);
@@ -235,7 +241,7 @@ export class Messenger {
     const epoch = outbox !== undefined || this.#forgotten === 0 ? '' : `.${this.#forgotten}`;
     // What goes to one instance is numbered apart from what goes to whichever is the first.
     const suffix = instanceId === undefined ? '' : `/${instanceId}`;
-    const conversation = new Conversation(`${session}${epoch}${suffix}`);
+    const conversation = new Conversation(`${session}${epoch}${suffix}`, outbox?.earlier);
     this.#conversations.set(name, conversation);
     return conversation;
   }

@@ -6,7 +6,7 @@ import { DirectorySync, guardFiles, placeFile, syncDirectory, toStoreError } fro
 import { parseEntry, serializeEntry, toFileName, type OutboxEntry } from './outbox-entry.js';
 import { OutboxDeadDirectory } from './outbox-dead-directory.js';
 import { findLeft, type LeftMessages, type WaitingMessage } from './outbox-left.js';
-import { SequenceLedger } from './sequence-ledger.js';
+import { SequenceLedger, type EarlierRuns } from './sequence-ledger.js';
 import { MAX_FILES_AT_ONCE, Slots } from './slots.js';
 
 export interface OutboxOptions {
@@ -41,6 +41,7 @@ export const DEFAULT_OUTBOX_LIMITS: Readonly<OutboxLimits> = Object.freeze({
 export class Outbox {
   /** For the `session` of its messages: the same after a restart. */
   readonly session: string;
+  readonly earlier: EarlierRuns;
   readonly dead: OutboxDeadDirectory;
   readonly #directory: string;
   readonly #limits: { readonly maxMessages: number; readonly maxBytes: number };
@@ -65,6 +66,7 @@ export class Outbox {
     this.#lock = parts.lock;
     this.#ledger = parts.ledger;
     this.session = parts.ledger.session;
+    this.earlier = parts.ledger.earlier;
     this.dead = parts.dead;
     this.#sync = new DirectorySync(join(directory, 'new'));
     this.#waiting = parts.left.waiting;
@@ -157,6 +159,20 @@ export class Outbox {
       this.#forget(id);
       throw error;
     }
+  }
+
+  /**
+   * Has done with a message of a stream that a place keeps now, until its deadline at most (epoch milliseconds): the next
+   * run knows that it may lie there. Never rejects.
+   */
+  async settleKept(id: string, deadlineAtMs: number): Promise<void> {
+    try {
+      if (this.#state === 'open') this.#ledger.noteKept(deadlineAtMs);
+    } catch {
+      // It stays here: sent again by the next run it is known to come, and not handled twice.
+      return;
+    }
+    await this.settle(id);
   }
 
   /** Has done with a message. Never rejects: one that cannot be removed is sent again after a restart. */

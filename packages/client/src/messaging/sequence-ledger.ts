@@ -10,7 +10,18 @@ export const SEQUENCE_BLOCK = 1_000;
 /** Streams whose last sequence is remembered; one that is used again later goes on with a gap. */
 const MAX_COUNTERS = 10_000;
 
+/** By so much the time is noted later than need be until which messages lie somewhere: so one write serves many. */
+const KEPT_MARGIN_MS = 60_000;
+
 const LEDGER_FILE = 'session.json';
+
+/** What earlier runs may have left with places that keep messages. */
+export interface EarlierRuns {
+  /** No sequence of theirs is above. */
+  readonly highest: number;
+  /** Epoch milliseconds: then the time of all of it is over. */
+  readonly untilMs: number;
+}
 
 /**
  * The session of an outbox and its sequences, which go on after a restart: so receivers know what they handled before.
@@ -19,12 +30,14 @@ const LEDGER_FILE = 'session.json';
  */
 export class SequenceLedger {
   readonly session: string;
+  readonly earlier: EarlierRuns;
   readonly #path: string;
   readonly #counters: LRUCache<string, number>;
   /** Where a stream without a counter begins. */
   #base: number;
   #highest: number;
   #reserved: number;
+  #keptUntilMs: number;
 
   /** @param directory of which the caller has the lock. Where its file is missing or broken, a new session begins. */
   constructor(directory: string) {
@@ -32,6 +45,8 @@ export class SequenceLedger {
     const stored = read(this.#path);
     this.session = stored?.session ?? randomUUID();
     this.#base = this.#highest = this.#reserved = stored?.reserved ?? 0;
+    this.#keptUntilMs = stored?.keptUntilMs ?? 0;
+    this.earlier = { highest: this.#base, untilMs: this.#keptUntilMs };
     this.#counters = new LRUCache({
       max: MAX_COUNTERS,
       dispose: (last, _, reason) => {
@@ -52,19 +67,36 @@ export class SequenceLedger {
     return sequence;
   }
 
+  /** A message of a stream lies somewhere, until this time at most (epoch milliseconds). Durable when it returns. */
+  noteKept(untilMs: number): void {
+    if (untilMs <= this.#keptUntilMs) return;
+    const before = this.#keptUntilMs;
+    this.#keptUntilMs = untilMs + KEPT_MARGIN_MS;
+    try {
+      this.#write(this.#reserved);
+    } catch (error) {
+      this.#keptUntilMs = before;
+      throw error;
+    }
+  }
+
   /** Gives back what was reserved and not used. */
   close(): void {
     if (this.#reserved > this.#highest) this.#write(this.#highest);
   }
 
   #write(reserved: number): void {
-    const content = JSON.stringify({ session: this.session, reserved });
+    const content = JSON.stringify({
+      session: this.session,
+      reserved,
+      kept_until_ms: this.#keptUntilMs,
+    });
     replaceFileSync(this.#path, `${this.#path}.tmp`, content);
     this.#reserved = reserved;
   }
 }
 
-function read(path: string): { session: string; reserved: number } | undefined {
+function read(path: string): { session: string; reserved: number; keptUntilMs: number } | undefined {
   let content: string;
   try {
     content = readFileSync(path, 'utf8');
@@ -73,9 +105,10 @@ function read(path: string): { session: string; reserved: number } | undefined {
     throw error;
   }
   try {
-    const { session, reserved } = JSON.parse(content) as Record<string, unknown>;
+    const { session, reserved, kept_until_ms: kept } = JSON.parse(content) as Record<string, unknown>;
     if (typeof session !== 'string' || session === '' || !Number.isSafeInteger(reserved)) return undefined;
-    return { session, reserved: Math.max(0, reserved as number) };
+    const keptUntilMs = typeof kept === 'number' ? kept : 0;
+    return { session, reserved: Math.max(0, reserved as number), keptUntilMs };
   } catch {
     return undefined;
   }

@@ -31,6 +31,22 @@ describe('the numbers of a conversation', () => {
     expect(conversation.floor('a', conversation.begin('a'), undefined)).toBe(4);
   });
 
+  it('let those of earlier runs come that may lie anywhere, until they have, or their time is over', () => {
+    const earlier = { highest: 1_000, untilMs: Date.now() + 60_000 };
+    const conversation = new Conversation('s', earlier);
+    conversation.resume('a', 990);
+    conversation.resume('a', 1_001);
+    expect(conversation.floor('a', 1_001, 'mailbox oven')).toBe(1);
+    conversation.settle('a', 990, 'processed');
+    expect(conversation.floor('a', 1_001, undefined)).toBe(1);
+    conversation.settle('a', 1_001, 'processed');
+    conversation.resume('a', 1_002);
+    expect(conversation.floor('a', 1_002, undefined)).toBe(1_002);
+    const late = new Conversation('s', { ...earlier, untilMs: Date.now() - 1 });
+    late.resume('a', 1_001);
+    expect(late.floor('a', 1_001, undefined)).toBe(1_001);
+  });
+
   it('go on behind those of an earlier run', () => {
     const conversation = new Conversation('s');
     conversation.resume('a', 7);

@@ -383,4 +383,22 @@ describe('an outbox', () => {
     await cook.sendMessage('oven', 'another');
     expect(back.handled).toEqual(['from the run before', 'another']);
   });
+
+  it('lets those of a stream come first that an earlier run left in the mailbox', async () => {
+    const { directory, join: joinAs, create } = await begin();
+    await (await joinAs('oven', { modes: ['ipc'] })).client.close();
+    const outbox = join(directory, 'outbox');
+    const before = create('cook', { outbox });
+    for (const payload of [1, 2]) {
+      const { route } = await before.sendMessage('oven', payload, { stream: 'dough', timeoutMs: 60_000 });
+      expect(route.kind).toBe('mailbox');
+    }
+    await before.close();
+    const { client, handled } = await joinAs('oven', { modes: ['ipc'] });
+    const sent = create('cook', { outbox }).sendMessage('oven', 3, { stream: 'dough', timeoutMs: 60_000 });
+    expect((await sent).outcome).toBe('processed');
+    await eventually('all are handled', () => handled.length === 3);
+    expect(handled).toEqual([1, 2, 3]);
+    expect(await client.deadLetters()).toEqual([]);
+  });
 });

@@ -236,6 +236,25 @@ describe('the sequences of an outbox', () => {
     expect(outbox.nextSequence('oven', 'bread')).toBe(SEQUENCE_BLOCK + 2);
   });
 
+  it('are known to lie somewhere by the next run, though the process was killed', async () => {
+    const directory = await makeDirectory();
+    const outbox = await openOutbox(directory);
+    expect(outbox.earlier).toEqual({ highest: 0, untilMs: 0 });
+    outbox.nextSequence('oven', 'bread');
+    await outbox.put(entryOf('a'));
+    const untilMs = Date.now() + 60_000;
+    await outbox.settleKept('a', untilMs);
+    const left = await readFile(join(directory, 'session.json'), 'utf8');
+    // One write serves those that follow.
+    await outbox.settleKept('b', untilMs + 1_000);
+    expect(await readFile(join(directory, 'session.json'), 'utf8')).toBe(left);
+    await outbox.close();
+    await writeFile(join(directory, 'session.json'), left);
+    const { earlier } = await openOutbox(directory);
+    expect(earlier.highest).toBe(SEQUENCE_BLOCK);
+    expect(earlier.untilMs).toBeGreaterThan(untilMs);
+  });
+
   it('begin with a new session where what was known of the last one is lost', async () => {
     const directory = await makeDirectory();
     const first = await openOutbox(directory);
