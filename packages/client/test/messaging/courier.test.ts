@@ -260,7 +260,7 @@ describe('a message', () => {
       communicationMode: 'network',
     });
     const kitchen = membrane('kitchen', { relay: true });
-    const { transport, courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [oven, kitchen]);
+    const { courier, consign } = begin({ 'kitchen-socket': [PROCESSED] }, [oven, kitchen]);
     const { route, outcome } = await courier.deliver(consign());
     expect([route.kind, route.address, outcome]).toEqual(['relay', 'kitchen', 'processed']);
   });
