@@ -13,6 +13,9 @@ const { begin, createUser, start, startRegistry } = useMembrane();
 /** It has 2 s to leave; a busy machine gets more. */
 const LEAVING_MS = 5_000;
 
+/** The registry hides what somebody has taken out for 30 s. */
+const FAR_BELOW_HIDING_MS = 15_000;
+
 /** A file that a command of `--exec` writes to. */
 function scratchOf({ environment }: User): string {
   return join(environment['HOME'] ?? '', 'scratch');
@@ -21,6 +24,16 @@ function scratchOf({ environment }: User): string {
 async function linesOf(path: string): Promise<string[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
   return text.split('\n').slice(0, -1);
+}
+
+/** Puts a message into a mailbox. */
+async function postTo(url: string, id: string, payload: string): Promise<void> {
+  const response = await fetch(`${url}/messages/${id}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ sender: 'cook', payload }),
+  });
+  expect(response.status).toBe(202);
 }
 
 /** Whether there is such a process, by the options of pgrep; one that nobody has waited for yet is none. */
@@ -81,6 +94,25 @@ describe('receive', () => {
     expect(await user.membrane([...args, '1'])).toEqual({ code: 0, stdout: 'three\n', stderr: '' });
     // The registry hides for 30 s what somebody has taken out.
     expect(performance.now() - startMs).toBeLessThan(25_000);
+  });
+
+  it('gives back at once what it took from the mailbox and has not handled', async () => {
+    const user = await begin();
+    await user.membrane(['register', '--id', 'oven']);
+    for (const payload of ['one', 'two', 'three']) await postTo(user.registry.url, 'oven', payload);
+    const scratch = scratchOf(user);
+    const slow = ['--exec', `cat >> ${scratch}; echo >> ${scratch}; sleep 60`];
+    for (const names of [[], [], ['--instance', 'left'], ['--instance', 'right']]) {
+      const receiver = user.start(['receive', '--id', 'oven', '--replace', ...names, ...slow]);
+      await eventually('it handles the first', async () => (await linesOf(scratch)).includes('one'));
+      await writeFile(scratch, '');
+      expect(await interrupt(receiver)).toBe(0);
+      expect(receiver.said).toEqual({ stdout: '', stderr: '' });
+    }
+    const startMs = performance.now();
+    const { stdout } = await user.membrane(['receive', '--id', 'oven', '--replace', '--count', '3']);
+    expect(stdout).toBe('one\ntwo\nthree\n');
+    expect(performance.now() - startMs).toBeLessThan(FAR_BELOW_HIDING_MS);
   });
 
   it('exits by 1 where it is ended before so many came', async () => {

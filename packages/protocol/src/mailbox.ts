@@ -41,7 +41,9 @@ export const mailboxAckRequestSchema = z
       .array(
         z.object({
           receipt: z.string().min(1).max(LIMITS.maxMessageNameLength),
-          outcome: z.enum(['processed', 'failed']),
+          outcome: z.enum(['processed', 'failed', 'released']).meta({
+            description: '`released`: it was not handled, and is there for others at once.',
+          }),
           reason: z.string().max(2_048).nullish().meta({ description: 'Kept with the dead letter.' }),
         }),
       )

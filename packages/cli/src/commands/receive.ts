@@ -87,7 +87,9 @@ async function receive(
   });
   let left = args.count ?? Number.POSITIVE_INFINITY;
   const isEnding = (): boolean => ended.signal.aborted;
-  const handle = async (message: Message): Promise<unknown> => {
+  let running: Promise<unknown> = Promise.resolve();
+  const handle = (message: Message): Promise<unknown> => (running = handleOne(message));
+  const handleOne = async (message: Message): Promise<unknown> => {
     if (isEnding()) throw await leaving();
     try {
       const reply = await handleMessage(message, args, output, ended.signal);
@@ -117,7 +119,10 @@ async function receive(
   } catch (error) {
     if (!ended.signal.aborted) throw nameFlag(error);
   } finally {
-    await client.close({ signal: AbortSignal.timeout(FAREWELL_TIMEOUT_MS) });
+    const signal = AbortSignal.timeout(FAREWELL_TIMEOUT_MS);
+    // What became of the last one is told while the name is still held.
+    await Promise.race([running.catch(() => undefined), once(signal, 'abort')]);
+    await client.close({ signal });
   }
   if (refusal !== undefined) throw refusal;
   if (Number.isFinite(left) && left > 0) exit.code = EXIT_CODES.failed;

@@ -12,6 +12,9 @@ const MAX_REASON_LENGTH = 2_048;
 /** Of one call, by its reasons mainly: a registry takes more, but not without end. */
 const MAX_CALL_BYTES = 1024 * 1024;
 
+/** How long giving back is tried: without it the messages come back by themselves, only later. */
+const RELEASE_TIMEOUT_MS = 1_000;
+
 /** Undefined: its handler returned. Else why it is to be a dead letter. */
 export type AckFailure = MembraneError | undefined;
 
@@ -68,6 +71,24 @@ export class MailboxAcks {
     while (this.#waiting.length > 0 && !this.#isPaused) {
       await this.#start();
       if (this.#failures > 0) return;
+    }
+  }
+
+  /**
+   * Gives messages back, so that others need not wait for them. Tried once, by calls of its own: a registry that knows
+   * no such outcome refuses the whole call.
+   */
+  async release(receipts: readonly string[]): Promise<void> {
+    const { api, id, leaseToken } = this.#parts;
+    const signal = AbortSignal.timeout(RELEASE_TIMEOUT_MS);
+    try {
+      for (let start = 0; start < receipts.length; start += LIMITS.maxMailboxBatch) {
+        const batch = receipts.slice(start, start + LIMITS.maxMailboxBatch);
+        const acks = batch.map((receipt) => ({ receipt, outcome: 'released' as const }));
+        await api.ackMessages({ id, leaseToken, acks }, { signal });
+      }
+    } catch {
+      // Then they come back when their time is over.
     }
   }
 

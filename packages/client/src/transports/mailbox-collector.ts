@@ -29,6 +29,9 @@ const TOO_SOON_MS = 500;
 const MAX_FINISHED = 10_000;
 const FINISHED_TTL_MS = 120_000;
 
+/** How long a registry hides what it has handed out: then it need not be given back. */
+const HIDDEN_MS = 30_000;
+
 export interface MailboxCollectorParts {
   /** Of a connection that lets the process end. */
   readonly api: Pick<RegistryApi, 'collectMessages' | 'ackMessages'>;
@@ -45,7 +48,8 @@ export interface MailboxCollectorParts {
 
 /**
  * The receiving end of a mailbox: collects what waits and what comes, hands it over in the order of the mailbox, and
- * acknowledges it when it is done. What cannot be taken now comes again by itself, since nobody acknowledges it.
+ * acknowledges it when it is done. What cannot be taken now comes again by itself, since nobody acknowledges it; it is
+ * given back at the end, and not before, or it would come again at once.
  */
 export class MailboxCollector {
   readonly #parts: MailboxCollectorParts;
@@ -60,6 +64,8 @@ export class MailboxCollector {
     max: MAX_FINISHED,
     ttl: FINISHED_TTL_MS,
   });
+  /** The receipts of messages that nobody here could take. */
+  readonly #untaken = new LRUCache<string, string>({ max: MAX_FINISHED, ttl: HIDDEN_MS });
   #run: AbortController | undefined;
   #loop: Promise<void> = Promise.resolve();
   #failures = 0;
@@ -90,13 +96,19 @@ export class MailboxCollector {
     this.#loop = this.#loop.then(() => this.#collect(run.signal));
   }
 
-  /** Collects no more, and sends the acknowledgements that are due. Those of messages that are being handled follow. */
+  /**
+   * Collects no more, sends the acknowledgements that are due, and gives back what nobody could take. The
+   * acknowledgements of messages that are being handled follow.
+   */
   async stop(): Promise<void> {
     this.#run?.abort();
     this.#run = undefined;
     this.#waiter.wake();
     await this.#loop;
     await this.#acks.flush();
+    const untaken = [...this.#untaken.values()];
+    this.#untaken.clear();
+    await this.#acks.release(untaken);
   }
 
   /** There is a lease again: to be told after each registration. */
@@ -202,13 +214,16 @@ export class MailboxCollector {
   /** One after the other: who comes later must not pass one that waits for room. */
   async #handOver(items: readonly MailboxItem[], signal: AbortSignal): Promise<void> {
     const endMs = this.#clock.monotonicMs() + HOLD_MS;
+    for (const { receipt, envelope } of items) this.#untaken.set(envelope.id ?? receipt, receipt);
     for (const { receipt, envelope } of items) {
       // A registry gives each an id.
       const known = { ...envelope, id: envelope.id ?? receipt };
       const finished = this.#finished.get(known.id);
       if (this.#underWay.has(known.id)) {
+        this.#untaken.delete(known.id);
         this.#underWay.set(known.id, receipt);
       } else if (finished !== undefined) {
+        this.#untaken.delete(known.id);
         this.#acks.add(known.id, receipt, finished.failure);
       } else {
         const sizeBytes = Buffer.byteLength(JSON.stringify(envelope));
@@ -226,13 +241,15 @@ export class MailboxCollector {
   /** False where the inbox is full. */
   #offer(envelope: KnownEnvelope, receipt: string, sizeBytes: number): boolean {
     const { id } = envelope;
+    this.#untaken.delete(id);
     this.#underWay.set(id, receipt);
     const refusal = this.#parts.taker.take(envelope, { sizeBytes, isKept: true }, (result) => {
       this.#finish(id, result);
     });
     if (refusal === undefined) return true;
     this.#underWay.delete(id);
-    if (!isForNow(refusal)) this.#acks.add(id, receipt, refusal);
+    if (isForNow(refusal)) this.#untaken.set(id, receipt);
+    else this.#acks.add(id, receipt, refusal);
     return refusal.code !== 'inbox_full';
   }
 
@@ -241,7 +258,10 @@ export class MailboxCollector {
     if (receipt === undefined) return;
     this.#underWay.delete(id);
     const failure = result.outcome === 'failed' ? result.error : undefined;
-    if (failure !== undefined && isForNow(failure)) return;
+    if (failure !== undefined && isForNow(failure)) {
+      this.#untaken.set(id, receipt);
+      return;
+    }
     this.#finished.set(id, { failure });
     this.#acks.add(id, receipt, failure);
   }

@@ -268,6 +268,20 @@ describe('a collector that is stopped', () => {
     expect(mailbox.polls).toHaveLength(2);
   });
 
+  it('gives back what it has not handed over, and what came back from who left, by a call of its own', async () => {
+    const { mailbox, taker, collector, finish } = await setUp();
+    await mailbox.hand(['r1', 'm1'], ['r2', 'm2'], ['r3', 'm3']);
+    finish('m2', new MembraneError('no_handler', 'gone'));
+    finish('m1');
+    taker.refusal = new MembraneError('inbox_full', 'full');
+    await mailbox.hand(['r4', 'm4'], ['r5', 'm5']);
+    mailbox.ackAnswers.push([], new MembraneError('invalid_request', 'an older registry'));
+    await collector.stop();
+    const [acked, givenBack] = mailbox.receipts;
+    expect([acked, givenBack?.sort()]).toEqual([['r1'], ['r2', 'r4', 'r5']]);
+    expect(mailbox.acks[1]?.map(({ outcome }) => outcome)).toEqual(Array(3).fill('released'));
+  });
+
   it('and started again at once collects as before', async () => {
     const { mailbox, taker, collector } = await setUp({ isHandling: false });
     const stopped = collector.stop();

@@ -145,7 +145,16 @@ describe('a collector', () => {
     await eventually('all were offered', () => seen.length === refused.length + results.length);
     await collector.stop();
     expect(seen).toEqual([...refused, ...results]);
-    expect(ackedOf(api.acked)).toEqual(Array<string>(4).fill('failed'));
+    const outcomes = ackedOf(api.acked);
+    expect(outcomes.slice(0, 4)).toEqual(Array<string>(4).fill('failed'));
+    // Given back at the end, so that others need not wait for them.
+    expect(outcomes.slice(4)).toEqual(Array<string>(3).fill('released'));
+    const rest = await api.collectMessages({ id: 'oven', leaseToken: LEASE_TOKEN, max: 10 });
+    expect(rest.map(({ envelope }) => envelope.payload)).toEqual([
+      'no_handler',
+      'client_closed',
+      'client_closed',
+    ]);
     const letters = await new MailboxDeadLetters(api, 'oven').list({ limit: 10 });
     expect(letters.map(({ code, reason }) => ({ code, reason }))).toEqual(
       ['wrong_receiver', 'out_of_order', 'expired', 'handler_failed'].map((code) => ({

@@ -119,8 +119,8 @@ export class HandOutTable {
     return this.#byReceipt.get(receipt)?.mail;
   }
 
-  /** Nobody got them: they are there for others at once. */
-  release(items: readonly HandedMail[]): void {
+  /** Nobody got them, or they were given back: they are there for others at once. */
+  release(items: readonly Pick<HandedMail, 'receipt' | 'mail'>[]): void {
     for (const { receipt, mail } of items) {
       const handOut = this.#byMail.get(mail);
       if (handOut?.receipt !== receipt) continue;

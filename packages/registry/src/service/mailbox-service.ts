@@ -148,22 +148,27 @@ export class MailboxService {
     return this.#waiters.wait({ key: mailboxKey(namespace, id), look, waitMs, returnsAtMs, signal });
   }
 
-  /** Nobody was there any more to get them. */
-  release(items: readonly HandedMail[]): void {
+  /** Nobody was there to get them, or whoever has them gives them back: others get them at once. */
+  release(items: readonly Pick<HandedMail, 'receipt' | 'mail'>[]): void {
     this.#handOuts.release(items);
     const mail = items[0]?.mail;
     if (mail !== undefined) this.#waiters.wake(mailboxKey(mail.namespace, mail.id));
   }
 
-  /** Resolves once what became of the messages is durable. */
+  /** Resolves once what became of the messages is durable. That some are given back is only in memory. */
   async ack(id: string, request: MailboxAckRequest): Promise<MailboxAckAnswer> {
     const namespace = request.namespace ?? DEFAULT_NAMESPACE;
     const collector = { instanceId: undefined, tokenHash: hashToken(request.lease_token) };
     const mails = new Map<string, Mail>();
     const settlements = new Map<Mail, Settlement>();
+    const returned: { receipt: string; mail: Mail }[] = [];
     for (const { receipt, outcome, reason } of request.acks) {
       const mail = this.#handOuts.find(receipt);
       if (mail?.namespace !== namespace || mail.id !== id) continue;
+      if (outcome === 'released') {
+        returned.push({ receipt, mail });
+        continue;
+      }
       mails.set(receipt, mail);
       const death =
         outcome === 'processed'
@@ -182,9 +187,13 @@ export class MailboxService {
         return decideSettlement(view, command, this.#clock.wallMs());
       },
     });
+    // Some may have gone, or to others, while the store was waited for.
+    const free = returned.filter(({ receipt, mail }) => this.#handOuts.find(receipt) === mail);
+    this.release(free);
+    const isFree = new Set(free.map(({ receipt }) => receipt));
     const unknown = request.acks.flatMap(({ receipt }) => {
       const mail = mails.get(receipt);
-      return mail !== undefined && ended.has(mail) ? [] : [receipt];
+      return isFree.has(receipt) || (mail !== undefined && ended.has(mail)) ? [] : [receipt];
     });
     return { success: true, unknown };
   }

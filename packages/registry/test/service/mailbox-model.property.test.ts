@@ -33,7 +33,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('ack' as const),
       pick: fc.nat(),
-      outcome: fc.constantFrom('processed' as const, 'failed' as const),
+      outcome: fc.constantFrom('processed' as const, 'failed' as const, 'released' as const),
     }),
   },
   {
@@ -159,7 +159,7 @@ class Run {
     }
   }
 
-  async #ack(pick: number, outcome: 'processed' | 'failed'): Promise<void> {
+  async #ack(pick: number, outcome: 'processed' | 'failed' | 'released'): Promise<void> {
     const { core, model } = this;
     const chosen = model.out[pick % Math.max(model.out.length, 1)];
     if (chosen === undefined) return;
@@ -176,6 +176,10 @@ class Run {
     // One that died meanwhile and was put back is another one.
     expect(unknown.length === 0).toBe(known !== undefined && known === chosen.known);
     if (known === undefined || known !== chosen.known) return;
+    if (outcome === 'released') {
+      known.hidden = undefined;
+      return;
+    }
     model.waiting.get(chosen.box)?.delete(messageId);
     if (outcome === 'failed') model.dead.get(chosen.box)?.set(messageId, known);
     else model.gone.add(`${chosen.box}/${messageId}`);

@@ -165,6 +165,37 @@ describe('collecting', () => {
     expect(await ack(core, late)).toMatchObject({ unknown: [late[0]?.receipt] });
   });
 
+  it('gives to others at once what is given back', async () => {
+    for (const instance of ['left', 'right']) {
+      await core.service.register(registration('oven', { instance_id: instance }));
+    }
+    await post('a', { session: 's', stream: 'one' });
+    await post('b', { session: 's', stream: 'one' });
+    const first = await collect(core, { instanceId: 'left', max: 1 });
+    expect(await collect(core, { instanceId: 'right' })).toEqual([]);
+    expect(await ack(core, first, 'released')).toMatchObject({ unknown: [] });
+    const again = await collect(core, { instanceId: 'right' });
+    expect(again.map(({ mail, attempt }) => [mail.messageId, attempt])).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ]);
+    expect(await ack(core, first, 'released')).toMatchObject({ unknown: [first[0]?.receipt] });
+    expect(await collect(core, { instanceId: 'left' })).toEqual([]);
+    expect(await ack(core, again)).toMatchObject({ unknown: [] });
+    expect(await ack(core, again, 'released')).toMatchObject({
+      unknown: again.map(({ receipt }) => receipt),
+    });
+  });
+
+  it('wakes who waits for what is given back', async () => {
+    await post('a');
+    const first = await collect(core);
+    const { signal } = new AbortController();
+    const waiting = core.mailbox.collect('oven', { wait_ms: 20_000 }, undefined, signal);
+    await ack(core, first, 'released');
+    expect(idsOf(await waiting)).toEqual(['a']);
+  });
+
   it('wants a token that fits a live instance', async () => {
     await core.service.register(registration('held', { lease_token: TOKEN }));
     await core.service.register(registration('held', { lease_token: OTHER_TOKEN, instance_id: 'two' }));
