@@ -28,30 +28,34 @@ describe('a relay that gets a message by POST', () => {
   it.each([
     ['that has passed it already', ['attic', 'kitchen', 'cellar']],
     [`that ${LIMITS.maxHops} others have passed on`, strangers(LIMITS.maxHops)],
-  ])('%s refuses it, and passes nothing on', async (_, path) => {
-    const { join: joinAs } = await begin();
-    const { client } = await joinAs('kitchen', { relay: true });
-    const oven = await joinAs('oven', { parent: 'kitchen' });
-    const url = await urlOf(client, 'kitchen');
-    const envelope = { id: 'm-1', sender: 'stranger', target: 'oven', payload: 'round and round' };
-    const { status, body } = await postTo(url, { ...envelope, path });
-    expect(status).toBe(508);
-    expect(body).toMatchObject({
-      code: 'routing_loop',
-      detail: `passed on by ${[...path, 'kitchen'].join(', ')}`,
-    });
-    // What comes behind it would come after it.
-    const last = await postTo(url, {
-      ...envelope,
-      id: 'm-2',
-      payload: 'straight',
-      path: path.slice(-1).map(() => 'attic'),
-    });
-    expect(last).toMatchObject({ status: 200, body: { outcome: 'processed' } });
-    expect(oven.messages.map(({ payload, path: hops }) => [payload, hops])).toEqual([
-      ['straight', ['attic', 'kitchen']],
-    ]);
-  }, 120_000);
+  ])(
+    '%s refuses it, and passes nothing on',
+    async (_, path) => {
+      const { join: joinAs } = await begin();
+      const { client } = await joinAs('kitchen', { relay: true });
+      const oven = await joinAs('oven', { parent: 'kitchen' });
+      const url = await urlOf(client, 'kitchen');
+      const envelope = { id: 'm-1', sender: 'stranger', target: 'oven', payload: 'round and round' };
+      const { status, body } = await postTo(url, { ...envelope, path });
+      expect(status).toBe(508);
+      expect(body).toMatchObject({
+        code: 'routing_loop',
+        detail: `passed on by ${[...path, 'kitchen'].join(', ')}`,
+      });
+      // What comes behind it would come after it.
+      const last = await postTo(url, {
+        ...envelope,
+        id: 'm-2',
+        payload: 'straight',
+        path: path.slice(-1).map(() => 'attic'),
+      });
+      expect(last).toMatchObject({ status: 200, body: { outcome: 'processed' } });
+      expect(oven.messages.map(({ payload, path: hops }) => [payload, hops])).toEqual([
+        ['straight', ['attic', 'kitchen']],
+      ]);
+    },
+    120_000,
+  );
 });
 
 describe('relays one behind the other', () => {

@@ -7,16 +7,20 @@ const { begin } = useOneHost();
 const TIMEOUT_MS = 1_500;
 
 describe('a client that is not registered', () => {
-  it.each(['ipc', 'network'] as const)('gets by %s what its receiver says', async (mode) => {
-    const { create, join } = await begin();
-    const { handled } = await join('oven', { modes: [mode, 'shared-volume'] });
-    const cook = create('cook');
-    const delivery = await cook.sendMessage('oven', 1, { waitFor: 'processed' });
-    expect(delivery).toMatchObject({ outcome: 'processed', route: { kind: mode } });
-    expect(await cook.request('oven', 2)).toBe('oven has it');
-    expect(handled()).toEqual([1, 2]);
-    expect((await cook.status()).state).toBe('unregistered');
-  }, 120_000);
+  it.each(['ipc', 'network'] as const)(
+    'gets by %s what its receiver says',
+    async (mode) => {
+      const { create, join } = await begin();
+      const { handled } = await join('oven', { modes: [mode, 'shared-volume'] });
+      const cook = create('cook');
+      const delivery = await cook.sendMessage('oven', 1, { waitFor: 'processed' });
+      expect(delivery).toMatchObject({ outcome: 'processed', route: { kind: mode } });
+      expect(await cook.request('oven', 2)).toBe('oven has it');
+      expect(handled()).toEqual([1, 2]);
+      expect((await cook.status()).state).toBe('unregistered');
+    },
+    120_000,
+  );
 
   it('that waits is not sent where only a directory leads, and says so', async () => {
     const { create, join } = await begin();
