@@ -29,6 +29,9 @@ const TOO_SOON_MS = 500;
 const MAX_FINISHED = 10_000;
 const FINISHED_TTL_MS = 120_000;
 
+/** Room for so many is made at once. */
+const MAX_UNTAKEN = 1_000;
+
 /** How long a registry hides what it has handed out: then it need not be given back. */
 const HIDDEN_MS = 30_000;
 
@@ -65,7 +68,7 @@ export class MailboxCollector {
     ttl: FINISHED_TTL_MS,
   });
   /** The receipts of messages that nobody here could take. */
-  readonly #untaken = new LRUCache<string, string>({ max: MAX_FINISHED, ttl: HIDDEN_MS });
+  readonly #untaken = new LRUCache<string, string>({ max: MAX_UNTAKEN, ttl: HIDDEN_MS });
   #run: AbortController | undefined;
   #loop: Promise<void> = Promise.resolve();
   #failures = 0;
