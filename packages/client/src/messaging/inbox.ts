@@ -61,11 +61,9 @@ interface Entry {
 export class Inbox implements MessageTaker {
   readonly #parts: InboxParts;
   readonly #sessions: SessionBook<Entry>;
-  readonly #foreign = new LRUCache<string, true>({ max: MAX_FOREIGN_IDS });
-  readonly #replies = new LRUCache<string, { reply: JsonValue }>({
-    max: MAX_REPLIES,
-    maxSize: MAX_REPLY_BYTES,
-  });
+  // By size in place of number: it would set room for the whole number aside at once.
+  readonly #foreign = new LRUCache<string, true>({ maxSize: MAX_FOREIGN_IDS, sizeCalculation: () => 1 });
+  readonly #replies = new LRUCache<string, { reply: JsonValue }>({ maxSize: MAX_REPLY_BYTES });
   /** By what tells one message from all others. */
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<() => void>();
@@ -264,7 +262,8 @@ export class Inbox implements MessageTaker {
       this.#fail(entry, new Error(`the handler returned ${sizeOrFault}, which is no JSON`));
     } else {
       const reply = value as JsonValue;
-      this.#replies.set(keyOf(entry.envelope), { reply }, { size: sizeOrFault });
+      const size = Math.max(sizeOrFault, Math.ceil(MAX_REPLY_BYTES / MAX_REPLIES));
+      this.#replies.set(keyOf(entry.envelope), { reply }, { size });
       this.#settle(entry, { outcome: 'processed', reply });
     }
   }

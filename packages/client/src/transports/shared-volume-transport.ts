@@ -48,7 +48,7 @@ export class SharedVolumeTransport implements Transport {
   readonly #maxMessageBytes: number;
   readonly #writer: DurableWriter;
   readonly #slots = new Slots(MAX_FILES_AT_ONCE);
-  readonly #inboxes = new LRUCache<string, KnownInbox>({ max: MAX_ADDRESSES });
+  readonly #inboxes = new LRUCache<string, KnownInbox>({ maxSize: MAX_ADDRESSES, sizeCalculation: () => 1 });
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
 

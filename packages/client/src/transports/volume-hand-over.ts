@@ -11,6 +11,7 @@ const PASSING = new Set<string>(['inbox_full', 'no_handler', 'client_closed']);
 
 /** Lines of replies, one for each: those who wait for one have room for it where handlers have none. */
 const REPLY_LINE = '\0reply\0';
+const STREAM_LINE = '\0stream\0';
 const UNREADABLE: RefusalKey = 'unreadable';
 
 /** `gone`: another consumer has it. `taken`: it left `new/`. Else it was refused, and is in its place again. */
@@ -143,11 +144,16 @@ export class VolumeHandOver {
   }
 }
 
-export function isReplyLine(key: RefusalKey): boolean {
-  return key.startsWith(REPLY_LINE);
+/** True for lines that a full taker may have room for: of replies, and of streams, where others wait for the next one. */
+export function isAwaitedLine(key: RefusalKey): boolean {
+  return key.startsWith(REPLY_LINE) || key.startsWith(STREAM_LINE);
 }
 
-/** Handlers are chosen by type and stream: where one message finds none, no other of its kind does. */
-function keyOf({ type, stream, correlation_id: correlationId }: KnownEnvelope): RefusalKey {
-  return correlationId == null ? `${type ?? ''}\0${stream ?? ''}` : `${REPLY_LINE}${correlationId}`;
+/**
+ * Handlers are chosen by type and stream: where one message finds none, no other of its kind does. A stream is one of
+ * its sender: where one of a sender finds no room, one of another may, for which others wait.
+ */
+function keyOf({ type, stream, session, correlation_id: correlationId }: KnownEnvelope): RefusalKey {
+  if (correlationId != null) return `${REPLY_LINE}${correlationId}`;
+  return stream == null ? (type ?? '') : `${STREAM_LINE}${type ?? ''}\0${stream}\0${session ?? ''}`;
 }

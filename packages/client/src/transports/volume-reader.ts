@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ClaimLease } from './claim-lease.js';
 import type { Maildir } from './maildir.js';
 import type { OlderMessages } from './older-messages.js';
-import { isReplyLine, type Offer, type VolumeHandOver } from './volume-hand-over.js';
+import { isAwaitedLine, type Offer, type VolumeHandOver } from './volume-hand-over.js';
 import { WaitingFiles, type RefusalKey } from './waiting-files.js';
 
 /** Names of waiting files that are known at a time. */
@@ -80,7 +80,7 @@ export class VolumeReader {
 
   async #offerFresh(round: Round): Promise<void> {
     const mustWait = (key: RefusalKey): boolean =>
-      (round.isFull && !isReplyLine(key)) || this.#files.hasLine(key);
+      (round.isFull && !isAwaitedLine(key)) || this.#files.hasLine(key);
     while (this.#parts.hasRoom()) {
       const name = this.#files.nextFresh();
       if (name === undefined) {
@@ -96,7 +96,7 @@ export class VolumeReader {
 
   async #offerRefused(round: Round): Promise<void> {
     for (const key of this.#files.nextLines(MAX_LINES_AT_ONCE)) {
-      if (round.isFull && !isReplyLine(key)) continue;
+      if (round.isFull && !isAwaitedLine(key)) continue;
       for (let isTaken = true; isTaken;) {
         const name = this.#files.firstOf(key);
         if (name === undefined || !this.#parts.hasRoom()) break;

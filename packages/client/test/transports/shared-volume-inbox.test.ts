@@ -226,6 +226,25 @@ describe('a message that is refused', () => {
     expect(taker.payloads).toEqual([1, 2, 3, 4]);
   });
 
+  it('of a stream is offered to a full inbox, where another sender’s of the same name finds no room', async () => {
+    const { directory } = await makeVolume();
+    const taker = new FakeTaker();
+    const take = taker.take.bind(taker);
+    taker.take = (envelope, options, onDone) =>
+      envelope.session === 'awaited'
+        ? take(envelope, options, onDone)
+        : new MembraneError('inbox_full', 'full of those that wait');
+    const of = (session: string): object => ({ session, stream: 'dough', sequence: 1 });
+    const waiting = await putAll(directory, [1, 2], of('other'));
+    await putAll(directory, ['no stream']);
+    await putAll(directory, [3], of('awaited'));
+    await openInbox(directory, taker, { pollIntervalMs: 50 }).start();
+    await putAll(directory, [4], of('awaited'));
+    await eventually('they came', () => taker.taken.length === 2);
+    expect(taker.payloads).toEqual([3, 4]);
+    expect((await namesIn(directory, 'new')).slice(0, 2)).toEqual(waiting);
+  });
+
   it('is a dead letter where it is refused for good, or fails', async () => {
     const { directory } = await makeVolume();
     const taker = new FakeTaker();
