@@ -154,6 +154,36 @@ describe('dead letters', () => {
     expect(core.state.mail).toMatchObject({ waiting: 0, deadLetters: 1 });
   });
 
+  it('of one id are put back, or discarded, together', async () => {
+    for (const sender of ['alice', 'bob']) {
+      await core.mailbox.post('oven', { id: '1', sender, payload: sender }, undefined);
+    }
+    await ack(core, await collect(core), 'failed');
+    const change = (action: 'requeue' | 'discard'): Promise<unknown> =>
+      core.mailbox.changeDeadLetters('oven', { action, message_ids: ['1'] });
+    expect(await change('requeue')).toMatchObject({ changed: 2, unknown: [] });
+    const items = await collect(core);
+    expect(idsOf(items)).toEqual(['1', '1']);
+    await ack(core, items, 'failed');
+    expect(await change('discard')).toMatchObject({ changed: 2, unknown: [] });
+    expect(deadIds(core)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('are put back once, where their session has sent them anew meanwhile', async () => {
+    await core.mailbox.changeDeadLetters('oven', { action: 'requeue' });
+    // What went is forgotten.
+    const again = await core.restart();
+    await again.mailbox.post('oven', envelope('a', { stream: 's', session: 'one', sequence: 1 }), undefined);
+    const items = await collect(again);
+    expect(idsOf(items)).toEqual(['a', 'b', 'c', 'a']);
+    await ack(again, items.slice(3), 'failed');
+    await again.mailbox.changeDeadLetters('oven', { action: 'requeue' });
+    expect(again.state.mail).toMatchObject({ waiting: 3, deadLetters: 0 });
+    await ack(again, items.slice(0, 3));
+    expect(again.state.mail).toMatchObject({ waiting: 0, bytes: 0 });
+    expect((await again.restart()).state.mail).toMatchObject({ waiting: 0, deadLetters: 0, bytes: 0 });
+  });
+
   it('are put back all or not at all, where there is no room', async () => {
     for (let index = 0; index < QUOTAS.maxMessages - 2; index += 1) await post(`m-${index}`);
     const requeue = core.mailbox.changeDeadLetters('oven', { action: 'requeue' });

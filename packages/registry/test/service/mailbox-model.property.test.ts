@@ -13,7 +13,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('post' as const),
       box,
-      message: fc.integer({ min: 0, max: 30 }),
+      message: fc.integer({ min: 0, max: 9 }),
       ttlMs: fc.constantFrom(5_000, 40_000, 600_000),
       stream: fc.constantFrom(undefined, 's', 's', 't'),
       size: fc.constantFrom(10, 10_000),
@@ -78,7 +78,8 @@ class Run {
   async take(taken: Step): Promise<void> {
     const { core, model } = this;
     if (taken.kind === 'post') {
-      const id = `m-${taken.message}`;
+      // One id, one content: another content would be another message.
+      const id = `m-${taken.message}-${taken.stream ?? ''}-${taken.size}`;
       const body = envelope(id, {
         ttl_ms: taken.ttlMs,
         payload: 'x'.repeat(taken.size),

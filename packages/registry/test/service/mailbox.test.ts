@@ -70,6 +70,34 @@ describe('posting', () => {
     expect(core.state.mail.waiting).toBe(1);
   });
 
+  it('keeps what foreign senders send by the same id, each of them and each content once', async () => {
+    const send = (sender: string, payload: string): Promise<unknown> =>
+      core.mailbox.post('oven', { id: '1', sender, payload }, undefined);
+    const payloadsOf = (items: Awaited<ReturnType<typeof collect>>): unknown[] =>
+      items.map((item) => toEnvelope(item).payload);
+    await Promise.all([send('alice', 'bread'), send('bob', 'bread'), send('alice', 'bread')]);
+    await send('alice', 'cake');
+    expect(core.state.mail.waiting).toBe(3);
+    const items = await collect(core);
+    expect(payloadsOf(items)).toEqual(['bread', 'bread', 'cake']);
+    await ack(core, items.slice(0, 2));
+    await ack(core, items.slice(2), 'failed');
+    // Alice counts from one again.
+    await send('alice', 'bread');
+    await send('alice', 'cake');
+    expect(core.state.mail.waiting).toBe(0);
+    await send('alice', 'pie');
+    const again = await core.restart();
+    expect(payloadsOf(await collect(again))).toEqual(['pie']);
+    expect(deadIds(again)).toEqual(['1']);
+  });
+
+  it('takes what a session sends by its id, whatever else is in it', async () => {
+    await post('a', { session: 's', payload: 1 });
+    await post('a', { session: 's', payload: 2 });
+    expect(core.state.mail.waiting).toBe(1);
+  });
+
   it('refuses who is nowhere, and what has no time left', async () => {
     expect(await codeOf(core.mailbox.post('nobody', envelope('a'), undefined))).toBe('not_found');
     expect(await codeOf(core.mailbox.post('oven', envelope('a'), 'elsewhere'))).toBe('not_found');
