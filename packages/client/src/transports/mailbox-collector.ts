@@ -1,4 +1,4 @@
-import { isMembraneError, type MailboxItem, type MembraneError } from '@membrane/protocol';
+import { isMembraneError, messageKey, type MailboxItem, type MembraneError } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import { backoffMs, MAX_BACKOFF_MS } from '../backoff.js';
 import { systemClock, type Clock } from '../clock.js';
@@ -53,9 +53,9 @@ export class MailboxCollector {
   readonly #clock: Clock;
   readonly #acks: MailboxAcks;
   readonly #waiter: Waiter;
-  /** The newest receipt of each message that the taker has. */
+  /** By its key, the newest receipt of each message that the taker has. */
   readonly #underWay = new Map<string, string>();
-  /** What was done with messages of which the registry may not know yet. */
+  /** By their keys, what was done with messages of which the registry may not know yet. */
   readonly #finished = new LRUCache<string, { failure: AckFailure }>({
     max: MAX_FINISHED,
     ttl: FINISHED_TTL_MS,
@@ -76,8 +76,8 @@ export class MailboxCollector {
       ...parts,
       clock,
       random,
-      onAcked: (messageId, isVoid) => {
-        if (!isVoid) this.#finished.delete(messageId);
+      onAcked: (key, isVoid) => {
+        if (!isVoid) this.#finished.delete(key);
       },
     });
   }
@@ -205,14 +205,15 @@ export class MailboxCollector {
     for (const { receipt, envelope } of items) {
       // A registry gives each an id.
       const known = { ...envelope, id: envelope.id ?? receipt };
-      const finished = this.#finished.get(known.id);
-      if (this.#underWay.has(known.id)) {
-        this.#underWay.set(known.id, receipt);
+      const key = messageKey(known);
+      const finished = this.#finished.get(key);
+      if (this.#underWay.has(key)) {
+        this.#underWay.set(key, receipt);
       } else if (finished !== undefined) {
-        this.#acks.add(known.id, receipt, finished.failure);
+        this.#acks.add(key, receipt, finished.failure);
       } else {
         const sizeBytes = Buffer.byteLength(JSON.stringify(envelope));
-        while (!this.#offer(known, receipt, sizeBytes)) {
+        while (!this.#offer(known, key, receipt, sizeBytes)) {
           await this.#waiter.until(() => false, { signal, maxMs: FULL_RETRY_MS });
           const maxMs = endMs - this.#clock.monotonicMs();
           await this.#waiter.until(() => this.#parts.taker.window > 0, { signal, maxMs });
@@ -224,26 +225,25 @@ export class MailboxCollector {
   }
 
   /** False where the inbox is full. */
-  #offer(envelope: KnownEnvelope, receipt: string, sizeBytes: number): boolean {
-    const { id } = envelope;
-    this.#underWay.set(id, receipt);
+  #offer(envelope: KnownEnvelope, key: string, receipt: string, sizeBytes: number): boolean {
+    this.#underWay.set(key, receipt);
     const refusal = this.#parts.taker.take(envelope, { sizeBytes, isKept: true }, (result) => {
-      this.#finish(id, result);
+      this.#finish(key, result);
     });
     if (refusal === undefined) return true;
-    this.#underWay.delete(id);
-    if (!isForNow(refusal)) this.#acks.add(id, receipt, refusal);
+    this.#underWay.delete(key);
+    if (!isForNow(refusal)) this.#acks.add(key, receipt, refusal);
     return refusal.code !== 'inbox_full';
   }
 
-  #finish(id: string, result: HandlingResult): void {
-    const receipt = this.#underWay.get(id);
+  #finish(key: string, result: HandlingResult): void {
+    const receipt = this.#underWay.get(key);
     if (receipt === undefined) return;
-    this.#underWay.delete(id);
+    this.#underWay.delete(key);
     const failure = result.outcome === 'failed' ? result.error : undefined;
     if (failure !== undefined && isForNow(failure)) return;
-    this.#finished.set(id, { failure });
-    this.#acks.add(id, receipt, failure);
+    this.#finished.set(key, { failure });
+    this.#acks.add(key, receipt, failure);
   }
 }
 

@@ -34,8 +34,10 @@ class FakeMailbox {
   };
 
   /** Answers the poll that waits. */
-  hand(...items: [receipt: string, id: string][]): Promise<void> {
-    this.polls.at(-1)!.answer(items.map(([receipt, id]) => ({ receipt, envelope: envelopeOf(id) })));
+  hand(...items: [receipt: string, id: string, rest?: Partial<Envelope>][]): Promise<void> {
+    this.polls
+      .at(-1)!
+      .answer(items.map(([receipt, id, rest]) => ({ receipt, envelope: { ...envelopeOf(id), ...rest } })));
     return settle();
   }
 
@@ -114,6 +116,23 @@ describe('a message that is handled for longer than the registry hides it', () =
     await mailbox.hand(['third', 'broken']);
     expect(taker.payloads).toEqual(['slow', 'broken', 'broken']);
   });
+});
+
+it('tells messages of foreign senders apart, though they have the same id', async () => {
+  const { mailbox, taker, pass } = await setUp();
+  await mailbox.hand(['r1', '1', { sender: 'alice' }], ['r2', '1', { sender: 'bob' }]);
+  expect(taker.payloads).toEqual(['1', '1']);
+  taker.taken[1]!.finish({ outcome: 'processed' });
+  await mailbox.hand(['r3', '1', { sender: 'bob', payload: 'more' }]);
+  taker.taken[0]!.finish({ outcome: 'failed', error: new MembraneError('handler_failed', 'too hot') });
+  taker.taken[2]!.finish({ outcome: 'processed' });
+  await pass(10);
+  await pass(10);
+  expect(mailbox.acks.flat()).toEqual([
+    { receipt: 'r2', outcome: 'processed' },
+    { receipt: 'r1', outcome: 'failed', reason: 'handler_failed: too hot' },
+    { receipt: 'r3', outcome: 'processed' },
+  ]);
 });
 
 describe('acknowledgements', () => {
