@@ -28,7 +28,9 @@ export type MailboxCollectQuery = z.infer<typeof mailboxCollectQuerySchema>;
 
 export const mailboxItemSchema = z
   .object({
-    receipt: z.string().meta({ description: 'Names this hand-over in an ack; void after 30 s.' }),
+    receipt: z
+      .string()
+      .meta({ description: 'Names this hand-over in an ack, within 30 s or as often as it is in progress.' }),
     envelope: envelopeSchema,
   })
   .meta({ id: 'MailboxItem' });
@@ -41,7 +43,9 @@ export const mailboxAckRequestSchema = z
       .array(
         z.object({
           receipt: z.string().min(1).max(LIMITS.maxMessageNameLength),
-          outcome: z.enum(['processed', 'failed']),
+          outcome: z.enum(['processed', 'failed', 'in_progress']).meta({
+            description: 'Handled; a dead letter from now on; hidden from others for another 30 s.',
+          }),
           reason: z.string().max(2_048).nullish().meta({ description: 'Kept with the dead letter.' }),
         }),
       )

@@ -103,6 +103,11 @@ export class HandOutTable {
     return this.#byReceipt.get(receipt)?.mail;
   }
 
+  /** Whoever has it has it still. */
+  extend(mail: Mail, nowMs: number): void {
+    this.#hide(mail, nowMs + this.#hideMs);
+  }
+
   /** Nobody got them: they are there for others at once. */
   release(items: readonly HandedMail[]): void {
     for (const { receipt, mail } of items) {

@@ -29,6 +29,7 @@ import {
 import { decidePost, type MailQuotas } from '../domain/mail-posting.js';
 import { decideSettlement, type Settlement } from '../domain/mail-settlement.js';
 import { findAccessFault, mayHaveMailOf } from '../domain/mailbox-access.js';
+import type { MembraneNode } from '../domain/membrane-node.js';
 import type { CommandQueue } from './command-queue.js';
 import { hashToken } from './lease-token.js';
 import { MailboxWaiters } from './mailbox-waiters.js';
@@ -149,36 +150,38 @@ export class MailboxService {
     if (mail !== undefined) this.#waiters.wake(mailboxKey(mail.namespace, mail.id));
   }
 
-  /** Resolves once what became of the messages is durable. */
+  /** Resolves once what became of the messages is durable; who has one still is kept in memory only. */
   async ack(id: string, request: MailboxAckRequest): Promise<MailboxAckAnswer> {
     const namespace = request.namespace ?? DEFAULT_NAMESPACE;
     const collector = { instanceId: undefined, tokenHash: hashToken(request.lease_token) };
     const mails = new Map<string, Mail>();
+    const inProgress = new Set<Mail>();
     const settlements = new Map<Mail, Settlement>();
     for (const { receipt, outcome, reason } of request.acks) {
       const mail = this.#handOuts.find(receipt);
       if (mail?.namespace !== namespace || mail.id !== id) continue;
       mails.set(receipt, mail);
+      if (outcome === 'in_progress') {
+        inProgress.add(mail);
+        continue;
+      }
       const death =
         outcome === 'processed'
           ? undefined
           : { code: 'handler_failed', reason: reason ?? 'its receiver gave no reason' };
       if (!settlements.has(mail)) settlements.set(mail, { mail, death });
     }
-    const { outcome: ended } = await this.#queue.submit({
-      namespace,
-      id,
-      decide: (view) => {
-        const fault = findAccessFault(view.node(namespace, id), collector);
-        if (fault !== undefined) return { kind: 'refused', error: toLeaseError(fault, id) };
-        const maxDeadBytes = this.#quotas.maxBytes;
-        const command = { namespace, id, settlements: [...settlements.values()], maxDeadBytes };
-        return decideSettlement(view, command, this.#clock.wallMs());
-      },
-    });
-    const unknown = request.acks.flatMap(({ receipt }) => {
+    if (request.acks.some(({ outcome }) => outcome === 'in_progress')) {
+      this.#checkAccess(namespace, id, collector);
+      for (const mail of inProgress) this.#handOuts.extend(mail, this.#clock.monotonicMs());
+    }
+    const isSettling =
+      request.acks.length === 0 || request.acks.some(({ outcome }) => outcome !== 'in_progress');
+    const ended = isSettling ? await this.#settle(namespace, id, collector, [...settlements.values()]) : null;
+    const unknown = request.acks.flatMap(({ receipt, outcome }) => {
       const mail = mails.get(receipt);
-      return mail !== undefined && ended.has(mail) ? [] : [receipt];
+      const isKnown = mail !== undefined && (outcome === 'in_progress' || ended?.has(mail) === true);
+      return isKnown ? [] : [receipt];
     });
     return { success: true, unknown };
   }
@@ -231,10 +234,35 @@ export class MailboxService {
     this.#waiters.stop();
   }
 
-  #look(namespace: string, id: string, collector: Collector, max: number): Collected {
+  async #settle(
+    namespace: string,
+    id: string,
+    collector: Collector,
+    settlements: readonly Settlement[],
+  ): Promise<ReadonlySet<Mail>> {
+    const { outcome } = await this.#queue.submit({
+      namespace,
+      id,
+      decide: (view) => {
+        const fault = findAccessFault(view.node(namespace, id), collector);
+        if (fault !== undefined) return { kind: 'refused', error: toLeaseError(fault, id) };
+        const maxDeadBytes = this.#quotas.maxBytes;
+        const command = { namespace, id, settlements, maxDeadBytes };
+        return decideSettlement(view, command, this.#clock.wallMs());
+      },
+    });
+    return outcome;
+  }
+
+  #checkAccess(namespace: string, id: string, collector: Collector): MembraneNode | undefined {
     const node = this.#state.directory.node(namespace, id);
     const fault = findAccessFault(node, collector);
     if (fault !== undefined) throw toLeaseError(fault, id);
+    return node;
+  }
+
+  #look(namespace: string, id: string, collector: Collector, max: number): Collected {
+    const node = this.#checkAccess(namespace, id, collector);
     return this.#handOuts.collect(this.#state.mail.box(namespace, id), {
       collector,
       mayHave: (instanceId) => mayHaveMailOf(node, instanceId, collector),

@@ -56,6 +56,37 @@ describe('dying', () => {
     expect(await ack(core, [two])).toMatchObject({ unknown: [two.receipt] });
   });
 
+  it('waits for what is in progress, and comes when that ends without a word', async () => {
+    await post('a', { ttl_ms: 1_000 });
+    await post('b', { ttl_ms: 1_000 });
+    const items = await collect(core);
+    for (let times = 0; times < 3; times += 1) {
+      await pass(20_000);
+      expect(await ack(core, items, 'in_progress')).toMatchObject({ unknown: [] });
+    }
+    expect(deadIds(core)).toEqual([]);
+    expect(await ack(core, items.slice(0, 1))).toMatchObject({ unknown: [] });
+    await pass(29_999);
+    expect(deadIds(core)).toEqual([]);
+    await pass(1);
+    expect(deadIds(core)).toEqual(['b']);
+    expect(await ack(core, items, 'in_progress')).toMatchObject({
+      unknown: [items[0]?.receipt, items[1]?.receipt],
+    });
+  });
+
+  it('passes over what its holder tells to be in progress while the end is on its way', async () => {
+    await post('a', { ttl_ms: 1_000 });
+    const items = await collect(core);
+    core.clock.advance(30_000);
+    const swept = core.sweeper.sweep();
+    await ack(core, items, 'in_progress');
+    await swept;
+    expect(deadIds(core)).toEqual([]);
+    await pass(30_000);
+    expect(deadIds(core)).toEqual(['a']);
+  });
+
   it('is done by the ticker of the registry', async () => {
     await post('a', { ttl_ms: 250 });
     await core.tick(2);

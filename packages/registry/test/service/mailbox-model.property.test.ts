@@ -33,7 +33,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('ack' as const),
       pick: fc.nat(),
-      outcome: fc.constantFrom('processed' as const, 'failed' as const),
+      outcome: fc.constantFrom('processed' as const, 'failed' as const, 'in_progress' as const),
     }),
   },
   {
@@ -160,7 +160,7 @@ class Run {
     }
   }
 
-  async #ack(pick: number, outcome: 'processed' | 'failed'): Promise<void> {
+  async #ack(pick: number, outcome: 'processed' | 'failed' | 'in_progress'): Promise<void> {
     const { core, model } = this;
     const chosen = model.out[pick % Math.max(model.out.length, 1)];
     if (chosen === undefined) return;
@@ -172,11 +172,16 @@ class Run {
       expect((error as { code: string }).code).toBe('store_unavailable');
       return;
     }
-    model.out.splice(model.out.indexOf(chosen), 1);
     const known = model.waiting.get(chosen.box)?.get(messageId);
+    if (outcome !== 'in_progress') model.out.splice(model.out.indexOf(chosen), 1);
     // One that died meanwhile and was put back is another one.
     expect(unknown.length === 0).toBe(known !== undefined && known === chosen.known);
     if (known === undefined || known !== chosen.known) return;
+    if (outcome === 'in_progress') {
+      const untilMs = core.clock.monotonicMs() + HIDE_MS;
+      if (known.hidden !== undefined) known.hidden = { by: known.hidden.by, untilMs };
+      return;
+    }
     model.waiting.get(chosen.box)?.delete(messageId);
     if (outcome === 'failed') model.dead.get(chosen.box)?.set(messageId, known);
     else model.gone.add(`${chosen.box}/${messageId}`);
