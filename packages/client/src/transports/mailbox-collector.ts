@@ -7,6 +7,7 @@ import type { HandlingResult, MessageTaker } from '../messaging/message-taker.js
 import type { RegistryApi } from '../registry-api.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { isLeaseFault, MailboxAcks, type AckFailure } from './mailbox-acks.js';
+import { MailboxProgress } from './mailbox-progress.js';
 import { Waiter } from './waiter.js';
 
 const DEFAULT_WAIT_MS = 60_000;
@@ -52,6 +53,7 @@ export class MailboxCollector {
   readonly #random: () => number;
   readonly #clock: Clock;
   readonly #acks: MailboxAcks;
+  readonly #progress: MailboxProgress;
   readonly #waiter: Waiter;
   /** By its key, the newest receipt of each message that the taker has. */
   readonly #underWay = new Map<string, string>();
@@ -72,6 +74,7 @@ export class MailboxCollector {
     this.#random = random;
     this.#clock = clock;
     this.#waiter = new Waiter(clock);
+    this.#progress = new MailboxProgress({ ...parts, clock, receipts: () => this.#underWay.values() });
     this.#acks = new MailboxAcks({
       ...parts,
       clock,
@@ -104,6 +107,7 @@ export class MailboxCollector {
     this.#resumes += 1;
     this.#isPaused = false;
     this.#acks.resume();
+    this.#progress.resume();
     this.#waiter.wake();
   }
 
@@ -230,7 +234,10 @@ export class MailboxCollector {
     const refusal = this.#parts.taker.take(envelope, { sizeBytes, isKept: true }, (result) => {
       this.#finish(key, result);
     });
-    if (refusal === undefined) return true;
+    if (refusal === undefined) {
+      this.#progress.start();
+      return true;
+    }
     this.#underWay.delete(key);
     if (!isForNow(refusal)) this.#acks.add(key, receipt, refusal);
     return refusal.code !== 'inbox_full';

@@ -86,6 +86,63 @@ async function setUp({ isHandling = true } = {}) {
 }
 
 describe('a message that is handled for longer than the registry hides it', () => {
+  const progress = (...receipts: string[]): Acks =>
+    receipts.map((receipt) => ({ receipt, outcome: 'in_progress' }));
+
+  it('is said to be in progress every 10 s, by one call with all others, until it is done', async () => {
+    const { mailbox, pass, finish } = await setUp();
+    await mailbox.hand(['r1', 'slow']);
+    await pass(9_999);
+    await mailbox.hand(['r2', 'slower']);
+    expect(mailbox.acks).toEqual([]);
+    await pass(1);
+    finish('slow');
+    await pass(10_000);
+    finish('slower');
+    await pass(10);
+    await pass(30_000);
+    expect(mailbox.acks).toEqual([
+      progress('r1', 'r2'),
+      [{ receipt: 'r1', outcome: 'processed' }],
+      progress('r2'),
+      [{ receipt: 'r2', outcome: 'processed' }],
+    ]);
+    // And so is the next one.
+    await mailbox.hand(['r3', 'late']);
+    await pass(10_000);
+    expect(mailbox.acks.slice(4)).toEqual([progress('r3')]);
+  });
+
+  it('is said to be in progress again, though the registry did not hear it', async () => {
+    const { mailbox, pass } = await setUp();
+    await mailbox.hand(['r1', 'slow']);
+    mailbox.ackAnswers.push(UNREACHABLE);
+    await pass(10_000);
+    await pass(10_000);
+    expect(mailbox.acks).toEqual([progress('r1'), progress('r1')]);
+  });
+
+  it('is not said to be in progress to a registry that knows no such word', async () => {
+    const { mailbox, collector, pass } = await setUp();
+    await mailbox.hand(['r1', 'slow']);
+    mailbox.ackAnswers.push(new MembraneError('invalid_request', 'no such outcome'));
+    for (let times = 0; times < 4; times += 1) await pass(10_000);
+    expect(mailbox.acks).toEqual([progress('r1')]);
+    // It may be a newer one after that.
+    collector.resume();
+    await pass(10_000);
+    expect(mailbox.acks).toHaveLength(2);
+  });
+
+  it('is said to be in progress by calls that the registry takes, of many', async () => {
+    const { mailbox, taker, pass } = await setUp();
+    taker.window = 2_000;
+    await mailbox.hand(...Array.from({ length: 1_500 }, (_, n): [string, string] => [`r${n}`, `m${n}`]));
+    await pass(10_000);
+    await pass(1);
+    expect(mailbox.acks.map(({ length }) => length)).toEqual([1_000, 500]);
+  });
+
   it('is not handed over again, and is acknowledged by its newest receipt', async () => {
     const { mailbox, taker, pass, finish } = await setUp();
     await mailbox.hand(['first', 'slow']);
@@ -94,7 +151,7 @@ describe('a message that is handled for longer than the registry hides it', () =
     expect(taker.payloads).toEqual(['slow', 'quick']);
     finish('slow');
     await pass(10);
-    expect(mailbox.receipts).toEqual([['second']]);
+    expect(mailbox.receipts).toEqual([['first'], ['second']]);
   });
 
   it('and is acknowledged in vain, is not handled again, but acknowledged when it comes again', async () => {
@@ -280,10 +337,13 @@ describe('a collector that is stopped', () => {
     await collector.stop();
     expect(mailbox.receipts).toEqual([['r1']]);
     expect(taker.listeners).toBe(0);
-    expect(clock.pending).toBe(0);
+    await pass(10_000);
+    expect(mailbox.acks[1]).toEqual([{ receipt: 'r2', outcome: 'in_progress' }]);
     finish('m2');
     await pass(10);
-    expect(mailbox.receipts).toEqual([['r1'], ['r2']]);
+    await pass(10_000);
+    expect(clock.pending).toBe(0);
+    expect(mailbox.receipts).toEqual([['r1'], ['r2'], ['r2']]);
     expect(mailbox.polls).toHaveLength(2);
   });
 
