@@ -203,33 +203,50 @@ export class MailboxCollector {
     });
   }
 
-  /** One after the other: who comes later must not pass one that waits for room. */
+  /**
+   * One after the other: who comes later must not pass one that waits for room. But for replies, which others wait for:
+   * they need no room where handlers have none.
+   */
   async #handOver(items: readonly MailboxItem[], signal: AbortSignal): Promise<void> {
     const endMs = this.#clock.monotonicMs() + HOLD_MS;
-    for (const { receipt, envelope } of items) {
-      // A registry gives each an id.
-      const known = { ...envelope, id: envelope.id ?? receipt };
-      const key = messageKey(known);
-      const finished = this.#finished.get(key);
-      if (this.#underWay.has(key)) {
-        this.#underWay.set(key, receipt);
-      } else if (finished !== undefined) {
-        this.#acks.add(key, receipt, finished.failure);
-      } else {
-        const sizeBytes = Buffer.byteLength(JSON.stringify(envelope));
-        while (!this.#offer(known, key, receipt, sizeBytes)) {
-          await this.#waiter.until(() => false, { signal, maxMs: FULL_RETRY_MS });
-          const maxMs = endMs - this.#clock.monotonicMs();
-          await this.#waiter.until(() => this.#parts.taker.window > 0, { signal, maxMs });
-          // They come again, in their order.
-          if (signal.aborted || this.#clock.monotonicMs() >= endMs) return;
+    const passed = new Set<MailboxItem>();
+    let isFull = false;
+    for (const [index, item] of items.entries()) {
+      if (passed.has(item)) continue;
+      while (!this.#handOverOne(item)) {
+        if (!isFull) {
+          const replies = items.slice(index + 1).filter(isCorrelated);
+          for (const reply of replies) if (this.#handOverOne(reply)) passed.add(reply);
         }
+        isFull = true;
+        await this.#waiter.until(() => false, { signal, maxMs: FULL_RETRY_MS });
+        const maxMs = endMs - this.#clock.monotonicMs();
+        await this.#waiter.until(() => this.#parts.taker.window > 0, { signal, maxMs });
+        // They come again, in their order.
+        if (signal.aborted || this.#clock.monotonicMs() >= endMs) return;
       }
     }
   }
 
   /** False where the inbox is full. */
-  #offer(envelope: KnownEnvelope, key: string, receipt: string, sizeBytes: number): boolean {
+  #handOverOne({ receipt, envelope }: MailboxItem): boolean {
+    // A registry gives each an id.
+    const known = { ...envelope, id: envelope.id ?? receipt };
+    const key = messageKey(known);
+    const finished = this.#finished.get(key);
+    if (this.#underWay.has(key)) {
+      this.#underWay.set(key, receipt);
+    } else if (finished !== undefined) {
+      this.#acks.add(key, receipt, finished.failure);
+    } else {
+      return this.#offer(known, key, receipt);
+    }
+    return true;
+  }
+
+  /** False where the inbox is full. */
+  #offer(envelope: KnownEnvelope, key: string, receipt: string): boolean {
+    const sizeBytes = Buffer.byteLength(JSON.stringify(envelope));
     this.#underWay.set(key, receipt);
     const refusal = this.#parts.taker.take(envelope, { sizeBytes, isKept: true }, (result) => {
       this.#finish(key, result);
@@ -252,6 +269,11 @@ export class MailboxCollector {
     this.#finished.set(key, { failure });
     this.#acks.add(key, receipt, failure);
   }
+}
+
+/** Whether it answers another message. */
+function isCorrelated({ envelope }: MailboxItem): boolean {
+  return envelope.correlation_id != null;
 }
 
 /** True where the same message can be taken later, here or by another instance. */

@@ -267,6 +267,30 @@ describe('a full inbox', () => {
     expect(mailbox.polls).toHaveLength(2);
   });
 
+  it('lets replies pass, for which there is room', async () => {
+    const { mailbox, taker, pass } = await setUp({ isHandling: false });
+    taker.refuse = ({ correlation_id: question }) =>
+      question === 'q' ? undefined : new MembraneError('inbox_full', 'full');
+    await mailbox.hand(
+      ['r1', 'm1'],
+      ['r2', 'reply', { correlation_id: 'q' }],
+      ['r3', 'm2'],
+      // One that a handler is to have.
+      ['r4', 'for-a-handler', { correlation_id: 'other' }],
+      ['r5', 'another-reply', { correlation_id: 'q' }],
+    );
+    expect(taker.payloads).toEqual(['reply', 'another-reply']);
+    await pass(10);
+    expect(mailbox.receipts).toEqual([['r2', 'r5']]);
+    await pass(10_000);
+    taker.refuse = undefined;
+    await pass(100);
+    expect(taker.payloads.slice(2)).toEqual(['m1', 'm2', 'for-a-handler']);
+    await pass(10);
+    expect(mailbox.receipts.slice(1)).toEqual([['r1', 'r3', 'r4']]);
+    expect(mailbox.polls).toHaveLength(2);
+  });
+
   it('for so long that the registry hands the messages out again has them come again', async () => {
     const { mailbox, taker, pass } = await setUp({ isHandling: false });
     taker.refusal = new MembraneError('inbox_full', 'full');
