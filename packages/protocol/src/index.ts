@@ -59,6 +59,7 @@ export {
   type ReceiverFrame,
   type SenderFrame,
 } from './message.js';
+export { messageKey } from './message-key.js';
 export {
   DEFAULT_INSTANCE_ID,
   DEFAULT_NAMESPACE,

@@ -28,7 +28,9 @@ export type MailboxCollectQuery = z.infer<typeof mailboxCollectQuerySchema>;
 
 export const mailboxItemSchema = z
   .object({
-    receipt: z.string().meta({ description: 'Names this hand-over in an ack; void after 30 s.' }),
+    receipt: z
+      .string()
+      .meta({ description: 'Names this hand-over in an ack, within 30 s or as often as it is in progress.' }),
     envelope: envelopeSchema,
   })
   .meta({ id: 'MailboxItem' });
@@ -41,8 +43,9 @@ export const mailboxAckRequestSchema = z
       .array(
         z.object({
           receipt: z.string().min(1).max(LIMITS.maxMessageNameLength),
-          outcome: z.enum(['processed', 'failed', 'released']).meta({
-            description: '`released`: it was not handled, and is there for others at once.',
+          outcome: z.enum(['processed', 'failed', 'released', 'in_progress']).meta({
+            description:
+              'Handled; a dead letter from now on; not handled, and there for others at once; hidden from others for another 30 s.',
           }),
           reason: z.string().max(2_048).nullish().meta({ description: 'Kept with the dead letter.' }),
         }),

@@ -1,4 +1,4 @@
-import { MembraneError, type JsonValue } from '@membrane/protocol';
+import { MembraneError, messageKey, type JsonValue } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../clock.js';
 import { isGivenBack } from './give-back.js';
@@ -38,6 +38,7 @@ export interface InboxParts {
 }
 
 interface Entry {
+  readonly key: string;
   readonly envelope: KnownEnvelope;
   readonly sizeBytes: number;
   /** True where one of its sources keeps it. */
@@ -94,7 +95,7 @@ export class Inbox implements MessageTaker {
     onDone: (result: HandlingResult) => void,
   ): MembraneError | undefined {
     if (this.#isClosed) return new MembraneError('client_closed', 'the receiver is closing');
-    const key = keyOf(envelope);
+    const key = messageKey(envelope);
     const known = this.#entries.get(key);
     if (known !== undefined) return join(known, isKept, onDone);
     const { session, stream: streamName, sequence, floor } = envelope;
@@ -106,7 +107,7 @@ export class Inbox implements MessageTaker {
       if (streamName != null) stream = this.#sessions.stream(session, streamName, first);
       else window = this.#sessions.window(session);
     }
-    const isDone = this.#isDone(envelope, stream, window);
+    const isDone = this.#isDone(envelope, key, stream, window);
     if (isDone === true) {
       onDone(this.#repeat(key));
       return undefined;
@@ -116,6 +117,7 @@ export class Inbox implements MessageTaker {
     if (refusal !== undefined) return refusal;
     const takenAtMs = this.#parts.clock.monotonicMs();
     const entry: Entry = {
+      key,
       envelope,
       sizeBytes,
       isKept,
@@ -166,6 +168,7 @@ export class Inbox implements MessageTaker {
   /** True, false, or why nobody can tell, or that it comes too late. */
   #isDone(
     envelope: KnownEnvelope,
+    key: string,
     stream: OrderedStream<Entry> | undefined,
     window: SequenceWindow | undefined,
   ): boolean | MembraneError {
@@ -180,10 +183,10 @@ export class Inbox implements MessageTaker {
         `message ${String(sequence)} of stream "${String(name)}": ${why}`,
       );
     }
-    if (window === undefined) return this.#foreign.has(keyOf(envelope));
+    if (window === undefined) return this.#foreign.has(key);
     const state = window.stateOf(sequence ?? 0);
     if (state !== 'below') return state === 'done';
-    if (this.#foreign.has(keyOf(envelope))) return true;
+    if (this.#foreign.has(key)) return true;
     if ((attempt ?? 1) <= 1) return false;
     return new MembraneError('out_of_order', 'it is so old that nobody knows whether it was handled');
   }
@@ -224,7 +227,7 @@ export class Inbox implements MessageTaker {
 
   #run(entry: Entry, handler: MessageHandler, onOver: () => void): void {
     // It was given back while it waited.
-    if (this.#entries.get(keyOf(entry.envelope)) !== entry) {
+    if (this.#entries.get(entry.key) !== entry) {
       onOver();
       return;
     }
@@ -263,7 +266,7 @@ export class Inbox implements MessageTaker {
     } else {
       const reply = value as JsonValue;
       const size = Math.max(sizeOrFault, Math.ceil(MAX_REPLY_BYTES / MAX_REPLIES));
-      this.#replies.set(keyOf(entry.envelope), { reply }, { size });
+      this.#replies.set(entry.key, { reply }, { size });
       this.#settle(entry, { outcome: 'processed', reply });
     }
   }
@@ -286,7 +289,7 @@ export class Inbox implements MessageTaker {
   }
 
   #settle(entry: Entry, result: HandlingResult): void {
-    const key = keyOf(entry.envelope);
+    const { key } = entry;
     if (this.#entries.get(key) !== entry) return;
     const wasOpen = this.window > 0;
     entry.retry?.cancel();
@@ -307,8 +310,8 @@ export class Inbox implements MessageTaker {
     for (const held of behind) this.#settle(held, result);
   }
 
-  #remember({ envelope, window, stream, sequence }: Entry): void {
-    if (stream === undefined && window?.markDone(sequence) !== true) this.#foreign.set(keyOf(envelope), true);
+  #remember({ key, window, stream, sequence }: Entry): void {
+    if (stream === undefined && window?.markDone(sequence) !== true) this.#foreign.set(key, true);
   }
 
   #tellWindow(): void {
@@ -350,11 +353,6 @@ function outcomeFor(entry: Entry, result: HandlingResult): 'handled' | 'given-up
   if (isForLater(result)) return 'may-come-again';
   if (result.error.code === 'expired') return 'given-up';
   return entry.isKept ? 'given-up' : 'may-come-again';
-}
-
-/** Ids that a session made are unique; two foreign senders may both count from one. */
-function keyOf({ session, sender, id }: KnownEnvelope): string {
-  return session == null ? `${sender} ${id}` : id;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

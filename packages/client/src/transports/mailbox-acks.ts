@@ -19,7 +19,8 @@ const RELEASE_TIMEOUT_MS = 1_000;
 export type AckFailure = MembraneError | undefined;
 
 interface Ack {
-  readonly messageId: string;
+  /** Of `messageKey`. */
+  readonly messageKey: string;
   readonly receipt: string;
   readonly failure: AckFailure;
 }
@@ -31,7 +32,7 @@ export interface MailboxAcksParts {
   readonly clock: Clock;
   readonly random: () => number;
   /** The registry took note, or knows that receipt no more: then it hands the message out again, unless it is gone. */
-  readonly onAcked: (messageId: string, isVoid: boolean) => void;
+  readonly onAcked: (messageKey: string, isVoid: boolean) => void;
 }
 
 /**
@@ -51,8 +52,8 @@ export class MailboxAcks {
     this.#parts = parts;
   }
 
-  add(messageId: string, receipt: string, failure: AckFailure): void {
-    this.#waiting.push({ messageId, receipt, failure });
+  add(messageKey: string, receipt: string, failure: AckFailure): void {
+    this.#waiting.push({ messageKey, receipt, failure });
     if (this.#waiting.length >= LIMITS.maxMailboxBatch && this.#failures === 0) void this.#start();
     else this.#schedule(GATHER_MS);
   }
@@ -137,7 +138,7 @@ export class MailboxAcks {
       const { unknown } = await api.ackMessages({ id, leaseToken, acks: batch.map(toCallAck) });
       this.#failures = 0;
       const isVoid = new Set(unknown);
-      for (const { messageId, receipt } of batch) onAcked(messageId, isVoid.has(receipt));
+      for (const { messageKey, receipt } of batch) onAcked(messageKey, isVoid.has(receipt));
     } catch (thrown) {
       const error = toMembraneError(thrown);
       this.#failures += 1;

@@ -1,4 +1,4 @@
-import { isMembraneError, type MailboxItem, type MembraneError } from '@membrane/protocol';
+import { isMembraneError, messageKey, type MailboxItem, type MembraneError } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import { backoffMs, MAX_BACKOFF_MS } from '../backoff.js';
 import { systemClock, type Clock } from '../clock.js';
@@ -7,6 +7,7 @@ import type { HandlingResult, MessageTaker } from '../messaging/message-taker.js
 import type { RegistryApi } from '../registry-api.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { isLeaseFault, MailboxAcks, type AckFailure } from './mailbox-acks.js';
+import { MailboxProgress } from './mailbox-progress.js';
 import { Waiter } from './waiter.js';
 
 const DEFAULT_WAIT_MS = 60_000;
@@ -29,11 +30,9 @@ const TOO_SOON_MS = 500;
 const MAX_FINISHED = 10_000;
 const FINISHED_TTL_MS = 120_000;
 
-/** Room for so many is made at once. */
-const MAX_UNTAKEN = 1_000;
-
-/** How long a registry hides what it has handed out: then it need not be given back. */
+/** The registry hides a message for so long: then there is nothing to give back. */
 const HIDDEN_MS = 30_000;
+const MAX_UNTAKEN = 1_000;
 
 export interface MailboxCollectorParts {
   /** Of a connection that lets the process end. */
@@ -59,15 +58,16 @@ export class MailboxCollector {
   readonly #random: () => number;
   readonly #clock: Clock;
   readonly #acks: MailboxAcks;
+  readonly #progress: MailboxProgress;
   readonly #waiter: Waiter;
-  /** The newest receipt of each message that the taker has. */
+  /** By its key, the newest receipt of each message that the taker has. */
   readonly #underWay = new Map<string, string>();
-  /** What was done with messages of which the registry may not know yet. */
+  /** By their keys, what was done with messages of which the registry may not know yet. */
   readonly #finished = new LRUCache<string, { failure: AckFailure }>({
     max: MAX_FINISHED,
     ttl: FINISHED_TTL_MS,
   });
-  /** The receipts of messages that nobody here could take. */
+  /** By their keys, the receipts of messages that nobody here could take. */
   readonly #untaken = new LRUCache<string, string>({ max: MAX_UNTAKEN, ttl: HIDDEN_MS });
   #run: AbortController | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -81,12 +81,13 @@ export class MailboxCollector {
     this.#random = random;
     this.#clock = clock;
     this.#waiter = new Waiter(clock);
+    this.#progress = new MailboxProgress({ ...parts, clock, receipts: () => this.#underWay.values() });
     this.#acks = new MailboxAcks({
       ...parts,
       clock,
       random,
-      onAcked: (messageId, isVoid) => {
-        if (!isVoid) this.#finished.delete(messageId);
+      onAcked: (key, isVoid) => {
+        if (!isVoid) this.#finished.delete(key);
       },
     });
   }
@@ -119,6 +120,7 @@ export class MailboxCollector {
     this.#resumes += 1;
     this.#isPaused = false;
     this.#acks.resume();
+    this.#progress.resume();
     this.#waiter.wake();
   }
 
@@ -214,60 +216,87 @@ export class MailboxCollector {
     });
   }
 
-  /** One after the other: who comes later must not pass one that waits for room. */
+  /** Until all are taken, or those left come again, in their order. */
   async #handOver(items: readonly MailboxItem[], signal: AbortSignal): Promise<void> {
     const endMs = this.#clock.monotonicMs() + HOLD_MS;
-    for (const { receipt, envelope } of items) this.#untaken.set(envelope.id ?? receipt, receipt);
-    for (const { receipt, envelope } of items) {
-      // A registry gives each an id.
-      const known = { ...envelope, id: envelope.id ?? receipt };
-      const finished = this.#finished.get(known.id);
-      if (this.#underWay.has(known.id)) {
-        this.#untaken.delete(known.id);
-        this.#underWay.set(known.id, receipt);
-      } else if (finished !== undefined) {
-        this.#untaken.delete(known.id);
-        this.#acks.add(known.id, receipt, finished.failure);
-      } else {
-        const sizeBytes = Buffer.byteLength(JSON.stringify(envelope));
-        while (!this.#offer(known, receipt, sizeBytes)) {
-          await this.#waiter.until(() => false, { signal, maxMs: FULL_RETRY_MS });
-          const maxMs = endMs - this.#clock.monotonicMs();
-          await this.#waiter.until(() => this.#parts.taker.window > 0, { signal, maxMs });
-          // They come again, in their order.
-          if (signal.aborted || this.#clock.monotonicMs() >= endMs) return;
-        }
-      }
+    for (const item of items) this.#untaken.set(messageKey(toKnown(item)), item.receipt);
+    for (let left = this.#offerAll(items); left.length > 0; left = this.#offerAll(left)) {
+      await this.#waiter.until(() => false, { signal, maxMs: FULL_RETRY_MS });
+      const maxMs = endMs - this.#clock.monotonicMs();
+      await this.#waiter.until(() => this.#parts.taker.window > 0, { signal, maxMs });
+      if (signal.aborted || this.#clock.monotonicMs() >= endMs) return;
     }
+  }
+
+  /**
+   * One after the other: who comes later must not pass one that waits for room, but for those that others may wait for.
+   * @returns those for which there was no room.
+   */
+  #offerAll(items: readonly MailboxItem[]): readonly MailboxItem[] {
+    const left: MailboxItem[] = [];
+    for (const item of items) {
+      const mustWait = left.length > 0 && !isAwaited(item);
+      if (mustWait || !this.#handOverOne(item)) left.push(item);
+    }
+    return left;
   }
 
   /** False where the inbox is full. */
-  #offer(envelope: KnownEnvelope, receipt: string, sizeBytes: number): boolean {
-    const { id } = envelope;
-    this.#untaken.delete(id);
-    this.#underWay.set(id, receipt);
+  #handOverOne(item: MailboxItem): boolean {
+    const { receipt } = item;
+    const known = toKnown(item);
+    const key = messageKey(known);
+    this.#untaken.delete(key);
+    const finished = this.#finished.get(key);
+    if (this.#underWay.has(key)) {
+      this.#underWay.set(key, receipt);
+    } else if (finished !== undefined) {
+      this.#acks.add(key, receipt, finished.failure);
+    } else {
+      return this.#offer(known, key, receipt);
+    }
+    return true;
+  }
+
+  /** False where the inbox is full. */
+  #offer(envelope: KnownEnvelope, key: string, receipt: string): boolean {
+    const sizeBytes = Buffer.byteLength(JSON.stringify(envelope));
+    this.#underWay.set(key, receipt);
     const refusal = this.#parts.taker.take(envelope, { sizeBytes, isKept: true }, (result) => {
-      this.#finish(id, result);
+      this.#finish(key, result);
     });
-    if (refusal === undefined) return true;
-    this.#underWay.delete(id);
-    if (isForNow(refusal)) this.#untaken.set(id, receipt);
-    else this.#acks.add(id, receipt, refusal);
+    if (refusal === undefined) {
+      this.#progress.start();
+      return true;
+    }
+    this.#underWay.delete(key);
+    if (isForNow(refusal)) this.#untaken.set(key, receipt);
+    else this.#acks.add(key, receipt, refusal);
     return refusal.code !== 'inbox_full';
   }
 
-  #finish(id: string, result: HandlingResult): void {
-    const receipt = this.#underWay.get(id);
+  #finish(key: string, result: HandlingResult): void {
+    const receipt = this.#underWay.get(key);
     if (receipt === undefined) return;
-    this.#underWay.delete(id);
+    this.#underWay.delete(key);
     const failure = result.outcome === 'failed' ? result.error : undefined;
     if (failure !== undefined && isForNow(failure)) {
-      this.#untaken.set(id, receipt);
+      this.#untaken.set(key, receipt);
       return;
     }
-    this.#finished.set(id, { failure });
-    this.#acks.add(id, receipt, failure);
+    this.#finished.set(key, { failure });
+    this.#acks.add(key, receipt, failure);
   }
+}
+
+/** A registry gives each an id. */
+function toKnown({ receipt, envelope }: MailboxItem): KnownEnvelope {
+  return { ...envelope, id: envelope.id ?? receipt };
+}
+
+/** Replies, and messages of a stream, of which the taker keeps the order itself: it may have room for these alone. */
+function isAwaited({ envelope }: MailboxItem): boolean {
+  return envelope.correlation_id != null || (envelope.stream != null && envelope.session != null);
 }
 
 /** True where the same message can be taken later, here or by another instance. */

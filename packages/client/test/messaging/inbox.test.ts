@@ -194,6 +194,16 @@ describe('a repeat', () => {
     expect(count).toBe(2);
   });
 
+  it('is none where a foreign sender, who counts from one again, says something else', () => {
+    const { handlers, offer } = begin();
+    const payloads: unknown[] = [];
+    handlers.onMessage(({ payload }) => void payloads.push(payload));
+    offer({ id: '1', payload: 'bread' });
+    offer({ id: '1', payload: 'cake' });
+    offer({ id: '1', payload: 'bread' });
+    expect(payloads).toEqual(['bread', 'cake']);
+  });
+
   it('of one that is being handled waits for the same end', async () => {
     const { handlers, offer, results } = begin();
     const { handler, settle, started } = manual();

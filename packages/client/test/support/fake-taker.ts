@@ -15,6 +15,8 @@ export class FakeTaker implements MessageTaker {
   /** In place of being handled at once. */
   onTake: ((taken: Taken) => void) | undefined;
   refusal: MembraneError | undefined;
+  /** In place of `refusal`, by message. */
+  refuse: ((envelope: KnownEnvelope) => MembraneError | undefined) | undefined;
   reply: JsonValue | undefined;
   readonly #listeners = new Set<() => void>();
   #window = 1_000;
@@ -24,7 +26,8 @@ export class FakeTaker implements MessageTaker {
     options: TakeOptions,
     finish: (result: HandlingResult) => void,
   ): MembraneError | undefined {
-    if (this.refusal !== undefined) return this.refusal;
+    const refusal = this.refuse?.(envelope) ?? this.refusal;
+    if (refusal !== undefined) return refusal;
     const taken = { envelope, options, finish };
     this.taken.push(taken);
     if (this.onTake !== undefined) this.onTake(taken);

@@ -34,8 +34,10 @@ class FakeMailbox {
   };
 
   /** Answers the poll that waits. */
-  hand(...items: [receipt: string, id: string][]): Promise<void> {
-    this.polls.at(-1)!.answer(items.map(([receipt, id]) => ({ receipt, envelope: envelopeOf(id) })));
+  hand(...items: [receipt: string, id: string, rest?: Partial<Envelope>][]): Promise<void> {
+    this.polls
+      .at(-1)!
+      .answer(items.map(([receipt, id, rest]) => ({ receipt, envelope: { ...envelopeOf(id), ...rest } })));
     return settle();
   }
 
@@ -84,6 +86,63 @@ async function setUp({ isHandling = true } = {}) {
 }
 
 describe('a message that is handled for longer than the registry hides it', () => {
+  const progress = (...receipts: string[]): Acks =>
+    receipts.map((receipt) => ({ receipt, outcome: 'in_progress' }));
+
+  it('is said to be in progress every 10 s, by one call with all others, until it is done', async () => {
+    const { mailbox, pass, finish } = await setUp();
+    await mailbox.hand(['r1', 'slow']);
+    await pass(9_999);
+    await mailbox.hand(['r2', 'slower']);
+    expect(mailbox.acks).toEqual([]);
+    await pass(1);
+    finish('slow');
+    await pass(10_000);
+    finish('slower');
+    await pass(10);
+    await pass(30_000);
+    expect(mailbox.acks).toEqual([
+      progress('r1', 'r2'),
+      [{ receipt: 'r1', outcome: 'processed' }],
+      progress('r2'),
+      [{ receipt: 'r2', outcome: 'processed' }],
+    ]);
+    // And so is the next one.
+    await mailbox.hand(['r3', 'late']);
+    await pass(10_000);
+    expect(mailbox.acks.slice(4)).toEqual([progress('r3')]);
+  });
+
+  it('is said to be in progress again, though the registry did not hear it', async () => {
+    const { mailbox, pass } = await setUp();
+    await mailbox.hand(['r1', 'slow']);
+    mailbox.ackAnswers.push(UNREACHABLE);
+    await pass(10_000);
+    await pass(10_000);
+    expect(mailbox.acks).toEqual([progress('r1'), progress('r1')]);
+  });
+
+  it('is not said to be in progress to a registry that knows no such word', async () => {
+    const { mailbox, collector, pass } = await setUp();
+    await mailbox.hand(['r1', 'slow']);
+    mailbox.ackAnswers.push(new MembraneError('invalid_request', 'no such outcome'));
+    for (let times = 0; times < 4; times += 1) await pass(10_000);
+    expect(mailbox.acks).toEqual([progress('r1')]);
+    // It may be a newer one after that.
+    collector.resume();
+    await pass(10_000);
+    expect(mailbox.acks).toHaveLength(2);
+  });
+
+  it('is said to be in progress by calls that the registry takes, of many', async () => {
+    const { mailbox, taker, pass } = await setUp();
+    taker.window = 2_000;
+    await mailbox.hand(...Array.from({ length: 1_500 }, (_, n): [string, string] => [`r${n}`, `m${n}`]));
+    await pass(10_000);
+    await pass(1);
+    expect(mailbox.acks.map(({ length }) => length)).toEqual([1_000, 500]);
+  });
+
   it('is not handed over again, and is acknowledged by its newest receipt', async () => {
     const { mailbox, taker, pass, finish } = await setUp();
     await mailbox.hand(['first', 'slow']);
@@ -92,7 +151,7 @@ describe('a message that is handled for longer than the registry hides it', () =
     expect(taker.payloads).toEqual(['slow', 'quick']);
     finish('slow');
     await pass(10);
-    expect(mailbox.receipts).toEqual([['second']]);
+    expect(mailbox.receipts).toEqual([['first'], ['second']]);
   });
 
   it('and is acknowledged in vain, is not handled again, but acknowledged when it comes again', async () => {
@@ -114,6 +173,23 @@ describe('a message that is handled for longer than the registry hides it', () =
     await mailbox.hand(['third', 'broken']);
     expect(taker.payloads).toEqual(['slow', 'broken', 'broken']);
   });
+});
+
+it('tells messages of foreign senders apart, though they have the same id', async () => {
+  const { mailbox, taker, pass } = await setUp();
+  await mailbox.hand(['r1', '1', { sender: 'alice' }], ['r2', '1', { sender: 'bob' }]);
+  expect(taker.payloads).toEqual(['1', '1']);
+  taker.taken[1]!.finish({ outcome: 'processed' });
+  await mailbox.hand(['r3', '1', { sender: 'bob', payload: 'more' }]);
+  taker.taken[0]!.finish({ outcome: 'failed', error: new MembraneError('handler_failed', 'too hot') });
+  taker.taken[2]!.finish({ outcome: 'processed' });
+  await pass(10);
+  await pass(10);
+  expect(mailbox.acks.flat()).toEqual([
+    { receipt: 'r2', outcome: 'processed' },
+    { receipt: 'r1', outcome: 'failed', reason: 'handler_failed: too hot' },
+    { receipt: 'r3', outcome: 'processed' },
+  ]);
 });
 
 describe('acknowledgements', () => {
@@ -191,6 +267,30 @@ describe('a full inbox', () => {
     expect(mailbox.polls).toHaveLength(2);
   });
 
+  it('lets replies pass, for which there is room', async () => {
+    const { mailbox, taker, pass } = await setUp({ isHandling: false });
+    taker.refuse = ({ correlation_id: question }) =>
+      question === 'q' ? undefined : new MembraneError('inbox_full', 'full');
+    await mailbox.hand(
+      ['r1', 'm1'],
+      ['r2', 'reply', { correlation_id: 'q' }],
+      ['r3', 'm2'],
+      // One that a handler is to have.
+      ['r4', 'for-a-handler', { correlation_id: 'other' }],
+      ['r5', 'another-reply', { correlation_id: 'q' }],
+    );
+    expect(taker.payloads).toEqual(['reply', 'another-reply']);
+    await pass(10);
+    expect(mailbox.receipts).toEqual([['r2', 'r5']]);
+    await pass(10_000);
+    taker.refuse = undefined;
+    await pass(100);
+    expect(taker.payloads.slice(2)).toEqual(['m1', 'm2', 'for-a-handler']);
+    await pass(10);
+    expect(mailbox.receipts.slice(1)).toEqual([['r1', 'r3', 'r4']]);
+    expect(mailbox.polls).toHaveLength(2);
+  });
+
   it('for so long that the registry hands the messages out again has them come again', async () => {
     const { mailbox, taker, pass } = await setUp({ isHandling: false });
     taker.refusal = new MembraneError('inbox_full', 'full');
@@ -261,10 +361,13 @@ describe('a collector that is stopped', () => {
     await collector.stop();
     expect(mailbox.receipts).toEqual([['r1']]);
     expect(taker.listeners).toBe(0);
-    expect(clock.pending).toBe(0);
+    await pass(10_000);
+    expect(mailbox.acks[1]).toEqual([{ receipt: 'r2', outcome: 'in_progress' }]);
     finish('m2');
     await pass(10);
-    expect(mailbox.receipts).toEqual([['r1'], ['r2']]);
+    await pass(10_000);
+    expect(clock.pending).toBe(0);
+    expect(mailbox.receipts).toEqual([['r1'], ['r2'], ['r2']]);
     expect(mailbox.polls).toHaveLength(2);
   });
 

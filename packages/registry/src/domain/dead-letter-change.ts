@@ -31,17 +31,19 @@ export function decideDeadLetters(
   const { letters, unknown } = find(box, messageIds);
   const outcome = { changed: letters.length, unknown };
   if (letters.length === 0) return { kind: 'unchanged', outcome };
-  const posted: Mail[] = [];
+  const posted = new Map<string, Mail>();
   if (action === 'requeue') {
     const bytes = letters.reduce((sum, { mail }) => sum + mail.bytes, 0);
     const more = { messages: letters.length, bytes, addedBytes: 0 };
     const fault = findQuotaFault(view.mail, box, id, more, quotas);
     if (fault !== undefined) return { kind: 'refused', error: fault };
     for (const { mail } of letters) {
-      posted.push(revive(mail, { sequence: view.mail.lastSequence + 1 + posted.length, deadlineMs }));
+      const again = revive(mail, { sequence: view.mail.lastSequence + 1 + posted.size, deadlineMs });
+      // Its session sent it once more since it was put back the last time: it is there already.
+      if (box?.waiting.has(again.key) !== true && !posted.has(again.key)) posted.set(again.key, again);
     }
   }
-  const mail = { ...NO_MAIL, namespace, id, dropped: letters, posted };
+  const mail = { ...NO_MAIL, namespace, id, dropped: letters, posted: [...posted.values()] };
   return { kind: 'changed', outcome, change: { atMs: nowMs, nodes: [], events: [], mail } };
 }
 
@@ -50,12 +52,19 @@ function find(
   messageIds: readonly string[] | undefined,
 ): { letters: DeadLetter[]; unknown: string[] } {
   if (messageIds === undefined) return { letters: [...(box?.dead.values() ?? [])], unknown: [] };
+  const byId = new Map<string, DeadLetter[]>();
+  for (const letter of box?.dead.values() ?? []) {
+    const { messageId } = letter.mail;
+    const others = byId.get(messageId);
+    if (others === undefined) byId.set(messageId, [letter]);
+    else others.push(letter);
+  }
   const letters: DeadLetter[] = [];
   const unknown: string[] = [];
   for (const messageId of new Set(messageIds)) {
-    const letter = box?.dead.get(messageId);
-    if (letter === undefined) unknown.push(messageId);
-    else letters.push(letter);
+    const found = byId.get(messageId);
+    if (found === undefined) unknown.push(messageId);
+    else letters.push(...found);
   }
   return { letters, unknown };
 }

@@ -119,6 +119,13 @@ export class HandOutTable {
     return this.#byReceipt.get(receipt)?.mail;
   }
 
+  /** Whoever has it has it still; one that was given back is nobody's. */
+  extend(mail: Mail, nowMs: number): void {
+    const handOut = this.#byMail.get(mail);
+    if (handOut === undefined || handOut.hiddenUntilMs === Number.NEGATIVE_INFINITY) return;
+    handOut.hiddenUntilMs = nowMs + this.#hideMs;
+  }
+
   /** Nobody got them, or they were given back: they are there for others at once. */
   release(items: readonly Pick<HandedMail, 'receipt' | 'mail'>[]): void {
     for (const { receipt, mail } of items) {

@@ -29,11 +29,8 @@ export class MailOverlay implements MailView {
     return box.isEmpty ? undefined : box;
   }
 
-  wasThere(namespace: string, id: string, messageId: string): boolean {
-    return (
-      this.#gone.has(`${mailboxKey(namespace, id)}/${messageId}`) ||
-      this.#base.wasThere(namespace, id, messageId)
-    );
+  wasThere(namespace: string, id: string, key: string): boolean {
+    return this.#gone.has(`${mailboxKey(namespace, id)}/${key}`) || this.#base.wasThere(namespace, id, key);
   }
 
   add(change: MailChange): void {
@@ -48,8 +45,8 @@ export class MailOverlay implements MailView {
     const before = box.waitingBytes + box.deadBytes;
     box.apply(change);
     this.#bytes += box.waitingBytes + box.deadBytes - before;
-    for (const { messageId } of change.removed) this.#gone.add(`${key}/${messageId}`);
-    for (const { mail } of change.dropped) this.#gone.add(`${key}/${mail.messageId}`);
+    for (const mail of change.removed) this.#gone.add(`${key}/${mail.key}`);
+    for (const { mail } of change.dropped) this.#gone.add(`${key}/${mail.key}`);
     for (const { sequence } of change.posted) this.#lastSequence = Math.max(this.#lastSequence, sequence);
   }
 }

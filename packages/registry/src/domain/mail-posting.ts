@@ -26,7 +26,7 @@ export interface PostCommand {
   readonly deadlineMs: number;
 }
 
-/** Puts a message at the end of a box. One whose id is or was there changes nothing. */
+/** Puts a message at the end of a box. One whose key is or was there changes nothing. */
 export function decidePost(
   view: StateView,
   command: PostCommand,
@@ -39,19 +39,19 @@ export function decidePost(
     return { kind: 'refused', error: toUnknownError(namespace, id) };
   }
   const box = mailView.box(namespace, id);
+  const place = { sequence: mailView.lastSequence + 1, deadlineMs };
+  const mail = toMail({ namespace, id }, envelope, { text, bytes }, place);
   const isKnown =
-    box?.waiting.has(envelope.id) === true ||
-    box?.dead.has(envelope.id) === true ||
-    mailView.wasThere(namespace, id, envelope.id);
+    box?.waiting.has(mail.key) === true ||
+    box?.dead.has(mail.key) === true ||
+    mailView.wasThere(namespace, id, mail.key);
   if (isKnown) return { kind: 'unchanged', outcome: undefined };
   const fault = findQuotaFault(mailView, box, id, { messages: 1, bytes, addedBytes: bytes }, quotas);
   if (fault !== undefined) return { kind: 'refused', error: fault };
-  const place = { sequence: mailView.lastSequence + 1, deadlineMs };
-  const posted = [toMail({ namespace, id }, envelope, { text, bytes }, place)];
   return {
     kind: 'changed',
     outcome: undefined,
-    change: { atMs: nowMs, nodes: [], events: [], mail: { ...NO_MAIL, namespace, id, posted } },
+    change: { atMs: nowMs, nodes: [], events: [], mail: { ...NO_MAIL, namespace, id, posted: [mail] } },
   };
 }
 

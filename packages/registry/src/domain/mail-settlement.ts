@@ -34,7 +34,7 @@ export function decideSettlement(
   nowMs: number,
 ): Decision<ReadonlySet<Mail>> {
   const box = view.mail.box(namespace, id);
-  const found = settlements.filter(({ mail }) => box?.waiting.get(mail.messageId) === mail);
+  const found = settlements.filter(({ mail }) => box?.waiting.get(mail.key) === mail);
   const ended = new Set(found.map(({ mail }) => mail));
   if (box === undefined || found.length === 0) return { kind: 'unchanged', outcome: ended };
   const removed: Mail[] = [];
@@ -91,7 +91,7 @@ export function decideDrop(
   nowMs: number,
 ): Decision<undefined> {
   const box = view.mail.box(namespace, id);
-  const dropped = letters.filter((letter) => box?.dead.get(letter.mail.messageId) === letter);
+  const dropped = letters.filter((letter) => box?.dead.get(letter.mail.key) === letter);
   if (dropped.length === 0) return { kind: 'unchanged', outcome: undefined };
   const mail: MailChange = { ...NO_MAIL, namespace, id, dropped };
   return { kind: 'changed', outcome: undefined, change: { atMs: nowMs, nodes: [], events: [], mail } };

@@ -1,4 +1,4 @@
-import type { Envelope } from '@membrane/protocol';
+import { messageKey, type Envelope } from '@membrane/protocol';
 
 /** Beside its text a message costs memory: so much of it, by measure, counts against the quotas. */
 export const MAIL_OVERHEAD_BYTES = 512;
@@ -17,6 +17,8 @@ export interface Mail {
   /** Unique within the registry, and the order of the box. */
   readonly sequence: number;
   readonly messageId: string;
+  /** Of `messageKey`: foreign senders may use an id more than once. */
+  readonly key: string;
   /** The envelope as JSON, less `attempt` and `ttl_ms`: those are written when it is handed out. */
   readonly text: string;
   readonly attempt: number;
@@ -68,7 +70,7 @@ export interface OrderedView<Key, Value> {
   values(): Iterable<Value>;
 }
 
-/** One mailbox. Both maps have the message id as their key, and no id is in both. */
+/** One mailbox. Both maps have the `key` of the message as theirs, and none is in both. */
 export interface MailboxView {
   /** In the order of posting. */
   readonly waiting: OrderedView<string, Mail>;
@@ -82,8 +84,8 @@ export interface MailboxView {
 export interface MailView {
   /** Undefined where nothing is in it. */
   box(namespace: string, id: string): MailboxView | undefined;
-  /** True where a message of this id was in the box and went, not long ago. */
-  wasThere(namespace: string, id: string, messageId: string): boolean;
+  /** True where a message of this key was in the box and went, not long ago. */
+  wasThere(namespace: string, id: string, key: string): boolean;
   /** Of the youngest message; 0 where there was none. */
   readonly lastSequence: number;
   /** What all boxes hold, dead letters included. */
@@ -105,6 +107,7 @@ export function toMail(
     id,
     sequence,
     messageId: envelope.id,
+    key: messageKey(envelope),
     text,
     attempt: envelope.attempt ?? 1,
     bytes,

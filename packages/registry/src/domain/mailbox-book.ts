@@ -10,8 +10,8 @@ import {
 } from './mail.js';
 import { Mailbox } from './mailbox.js';
 
-/** Ids remembered of messages that went, of all boxes together: a sender that repeats one does so soon. */
-const MAX_REMEMBERED_IDS = 50_000;
+/** Keys remembered of messages that went, of all boxes together: a sender that repeats one does so soon. */
+const MAX_REMEMBERED_KEYS = 50_000;
 
 /** The committed mailboxes, with what time and quotas need to know of them. */
 export class MailboxBook implements MailView {
@@ -19,7 +19,7 @@ export class MailboxBook implements MailView {
   readonly #deadlines = new DeadlineHeap<Mail>();
   /** All dead letters by sequence, in the order of their death. */
   readonly #dead = new Map<number, DeadLetter>();
-  /** `NS/ID/MESSAGE`, the oldest first. */
+  /** `NS/ID/KEY`, the oldest first. */
   readonly #gone = new Set<string>();
   #lastSequence = 0;
   #loadedSequence = 0;
@@ -57,8 +57,8 @@ export class MailboxBook implements MailView {
     return this.#boxes.get(mailboxKey(namespace, id));
   }
 
-  wasThere(namespace: string, id: string, messageId: string): boolean {
-    return this.#gone.has(`${mailboxKey(namespace, id)}/${messageId}`);
+  wasThere(namespace: string, id: string, key: string): boolean {
+    return this.#gone.has(`${mailboxKey(namespace, id)}/${key}`);
   }
 
   apply(change: MailChange): void {
@@ -71,7 +71,7 @@ export class MailboxBook implements MailView {
     else this.#boxes.set(key, box);
     for (const mail of change.removed) {
       this.#deadlines.remove(mail);
-      this.#remember(`${key}/${mail.messageId}`);
+      this.#remember(`${key}/${mail.key}`);
     }
     for (const letter of change.buried) {
       this.#deadlines.remove(letter.mail);
@@ -79,7 +79,7 @@ export class MailboxBook implements MailView {
     }
     for (const { mail } of change.dropped) {
       this.#dead.delete(mail.sequence);
-      this.#remember(`${key}/${mail.messageId}`);
+      this.#remember(`${key}/${mail.key}`);
     }
     for (const mail of change.posted) {
       this.#lastSequence = Math.max(this.#lastSequence, mail.sequence);
@@ -106,7 +106,7 @@ export class MailboxBook implements MailView {
 
   /** To be given out by `takeExpired` again, at `atMs`, if it is still there. */
   postpone(mail: Mail, atMs: number): void {
-    if (this.box(mail.namespace, mail.id)?.waiting.get(mail.messageId) === mail) {
+    if (this.box(mail.namespace, mail.id)?.waiting.get(mail.key) === mail) {
       this.#deadlines.add(mail, atMs);
     }
   }
@@ -133,7 +133,7 @@ export class MailboxBook implements MailView {
   #remember(goneKey: string): void {
     this.#gone.delete(goneKey);
     this.#gone.add(goneKey);
-    if (this.#gone.size <= MAX_REMEMBERED_IDS) return;
+    if (this.#gone.size <= MAX_REMEMBERED_KEYS) return;
     const [oldest] = this.#gone;
     if (oldest !== undefined) this.#gone.delete(oldest);
   }

@@ -31,8 +31,8 @@ export class Mailbox implements MailboxView {
   /** One that starts as the other is, and leaves it as it is. */
   static over(base: MailboxView): Mailbox {
     return new Mailbox(
-      new LayeredMap(base.waiting, ({ messageId }) => messageId),
-      new LayeredMap(base.dead, ({ mail }) => mail.messageId),
+      new LayeredMap(base.waiting, ({ key }) => key),
+      new LayeredMap(base.dead, ({ mail }) => mail.key),
       base,
     );
   }
@@ -53,23 +53,23 @@ export class Mailbox implements MailboxView {
     for (const mail of removed) this.#take(mail);
     for (const letter of buried) {
       this.#take(letter.mail);
-      this.dead.set(letter.mail.messageId, letter);
+      this.dead.set(letter.mail.key, letter);
       this.#deadBytes += letter.mail.bytes;
     }
     for (const { mail } of dropped) {
-      if (!this.dead.has(mail.messageId)) continue;
-      this.dead.delete(mail.messageId);
+      if (!this.dead.has(mail.key)) continue;
+      this.dead.delete(mail.key);
       this.#deadBytes -= mail.bytes;
     }
     for (const mail of posted) {
-      this.waiting.set(mail.messageId, mail);
+      this.waiting.set(mail.key, mail);
       this.#waitingBytes += mail.bytes;
     }
   }
 
   #take(mail: Mail): void {
-    if (!this.waiting.has(mail.messageId)) return;
-    this.waiting.delete(mail.messageId);
+    if (!this.waiting.has(mail.key)) return;
+    this.waiting.delete(mail.key);
     this.#waitingBytes -= mail.bytes;
   }
 }

@@ -29,6 +29,7 @@ import {
 import { decidePost, toUnknownError, type MailQuotas } from '../domain/mail-posting.js';
 import { decideSettlement, type Settlement } from '../domain/mail-settlement.js';
 import { findAccess, findAccessFault, mayHaveMailOf } from '../domain/mailbox-access.js';
+import type { MembraneNode } from '../domain/membrane-node.js';
 import type { CommandQueue } from './command-queue.js';
 import { hashToken } from './lease-token.js';
 import { MailboxWaiters } from './mailbox-waiters.js';
@@ -155,11 +156,12 @@ export class MailboxService {
     if (mail !== undefined) this.#waiters.wake(mailboxKey(mail.namespace, mail.id));
   }
 
-  /** Resolves once what became of the messages is durable. That some are given back is only in memory. */
+  /** Resolves once what became of the messages is durable. Who has one still, or gave it back, is only in memory. */
   async ack(id: string, request: MailboxAckRequest): Promise<MailboxAckAnswer> {
     const namespace = request.namespace ?? DEFAULT_NAMESPACE;
     const collector = { instanceId: undefined, tokenHash: hashToken(request.lease_token) };
     const mails = new Map<string, Mail>();
+    const inProgress = new Set<Mail>();
     const settlements = new Map<Mail, Settlement>();
     const returned: { receipt: string; mail: Mail }[] = [];
     for (const { receipt, outcome, reason } of request.acks) {
@@ -170,30 +172,32 @@ export class MailboxService {
         continue;
       }
       mails.set(receipt, mail);
+      if (outcome === 'in_progress') {
+        inProgress.add(mail);
+        continue;
+      }
       const death =
         outcome === 'processed'
           ? undefined
           : { code: 'handler_failed', reason: reason ?? 'its receiver gave no reason' };
       if (!settlements.has(mail)) settlements.set(mail, { mail, death });
     }
-    const { outcome: ended } = await this.#queue.submit({
-      namespace,
-      id,
-      decide: (view) => {
-        const fault = findAccessFault(view.node(namespace, id), collector);
-        if (fault !== undefined) return { kind: 'refused', error: toLeaseError(fault, id) };
-        const maxDeadBytes = this.#quotas.maxBytes;
-        const command = { namespace, id, settlements: [...settlements.values()], maxDeadBytes };
-        return decideSettlement(view, command, this.#clock.wallMs());
-      },
-    });
+    const { acks } = request;
+    if (acks.some(({ outcome }) => outcome === 'in_progress')) {
+      this.#checkAccess(namespace, id, collector);
+      for (const mail of inProgress) this.#handOuts.extend(mail, this.#clock.monotonicMs());
+    }
+    // An empty one is checked too, and one that only gives back.
+    const isSettling = acks.length === 0 || acks.some(({ outcome }) => outcome !== 'in_progress');
+    const ended = isSettling ? await this.#settle(namespace, id, collector, [...settlements.values()]) : null;
     // Some may have gone, or to others, while the store was waited for.
     const free = returned.filter(({ receipt, mail }) => this.#handOuts.find(receipt) === mail);
     this.release(free);
     const isFree = new Set(free.map(({ receipt }) => receipt));
-    const unknown = request.acks.flatMap(({ receipt }) => {
+    const unknown = acks.flatMap(({ receipt, outcome }) => {
       const mail = mails.get(receipt);
-      return isFree.has(receipt) || (mail !== undefined && ended.has(mail)) ? [] : [receipt];
+      const isKnown = mail !== undefined && (outcome === 'in_progress' || ended?.has(mail) === true);
+      return isKnown || isFree.has(receipt) ? [] : [receipt];
     });
     return { success: true, unknown };
   }
@@ -246,10 +250,35 @@ export class MailboxService {
     this.#waiters.stop();
   }
 
-  #look(namespace: string, id: string, collector: Collector, max: number): Collected {
+  async #settle(
+    namespace: string,
+    id: string,
+    collector: Collector,
+    settlements: readonly Settlement[],
+  ): Promise<ReadonlySet<Mail>> {
+    const { outcome } = await this.#queue.submit({
+      namespace,
+      id,
+      decide: (view) => {
+        const fault = findAccessFault(view.node(namespace, id), collector);
+        if (fault !== undefined) return { kind: 'refused', error: toLeaseError(fault, id) };
+        const maxDeadBytes = this.#quotas.maxBytes;
+        const command = { namespace, id, settlements, maxDeadBytes };
+        return decideSettlement(view, command, this.#clock.wallMs());
+      },
+    });
+    return outcome;
+  }
+
+  #checkAccess(namespace: string, id: string, collector: Collector): MembraneNode | undefined {
     const node = this.#state.directory.node(namespace, id);
     const fault = findAccessFault(node, collector);
     if (fault !== undefined) throw toLeaseError(fault, id);
+    return node;
+  }
+
+  #look(namespace: string, id: string, collector: Collector, max: number): Collected {
+    const node = this.#checkAccess(namespace, id, collector);
     const collected = this.#handOuts.collect(this.#state.mail.box(namespace, id), {
       collector,
       incarnation: findAccess(node, collector)?.incarnation,

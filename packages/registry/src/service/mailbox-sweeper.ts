@@ -48,17 +48,24 @@ export class MailboxSweeper {
   }
 
   async #expire(mails: readonly [Mail, ...Mail[]]): Promise<void> {
-    const { state, queue, clock, quotas } = this.#options;
+    const { state, queue, clock, quotas, hiddenForMs } = this.#options;
     const maxDeadBytes = quotas.maxBytes;
     const [{ namespace, id }] = mails;
     const settlements = mails.map((mail) => ({ mail, death: EXPIRED }));
     try {
-      await queue.submit({
+      const { outcome: ended } = await queue.submit({
         namespace,
         id,
-        decide: (view) =>
-          decideSettlement(view, { namespace, id, settlements, maxDeadBytes }, clock.wallMs()),
+        decide: (view) => {
+          // Whoever had it may have said meanwhile that it is in progress.
+          const over = settlements.filter(({ mail }) => hiddenForMs(mail) === 0);
+          const command = { namespace, id, settlements: over, maxDeadBytes };
+          return decideSettlement(view, command, clock.wallMs());
+        },
       });
+      for (const mail of mails) {
+        if (!ended.has(mail)) state.mail.postpone(mail, clock.wallMs() + hiddenForMs(mail));
+      }
     } catch {
       // Not stored, so not over.
       for (const mail of mails) state.mail.postpone(mail, clock.wallMs() + RETRY_MS);

@@ -56,6 +56,37 @@ describe('dying', () => {
     expect(await ack(core, [two])).toMatchObject({ unknown: [two.receipt] });
   });
 
+  it('waits for what is in progress, and comes when that ends without a word', async () => {
+    await post('a', { ttl_ms: 1_000 });
+    await post('b', { ttl_ms: 1_000 });
+    const items = await collect(core);
+    for (let times = 0; times < 3; times += 1) {
+      await pass(20_000);
+      expect(await ack(core, items, 'in_progress')).toMatchObject({ unknown: [] });
+    }
+    expect(deadIds(core)).toEqual([]);
+    expect(await ack(core, items.slice(0, 1))).toMatchObject({ unknown: [] });
+    await pass(29_999);
+    expect(deadIds(core)).toEqual([]);
+    await pass(1);
+    expect(deadIds(core)).toEqual(['b']);
+    expect(await ack(core, items, 'in_progress')).toMatchObject({
+      unknown: [items[0]?.receipt, items[1]?.receipt],
+    });
+  });
+
+  it('passes over what its holder tells to be in progress while the end is on its way', async () => {
+    await post('a', { ttl_ms: 1_000 });
+    const items = await collect(core);
+    core.clock.advance(30_000);
+    const swept = core.sweeper.sweep();
+    await ack(core, items, 'in_progress');
+    await swept;
+    expect(deadIds(core)).toEqual([]);
+    await pass(30_000);
+    expect(deadIds(core)).toEqual(['a']);
+  });
+
   it('is done by the ticker of the registry', async () => {
     await post('a', { ttl_ms: 250 });
     await core.tick(2);
@@ -152,6 +183,36 @@ describe('dead letters', () => {
     expect(deadIds(core)).toEqual(['c']);
     await ack(core, items);
     expect(core.state.mail).toMatchObject({ waiting: 0, deadLetters: 1 });
+  });
+
+  it('of one id are put back, or discarded, together', async () => {
+    for (const sender of ['alice', 'bob']) {
+      await core.mailbox.post('oven', { id: '1', sender, payload: sender }, undefined);
+    }
+    await ack(core, await collect(core), 'failed');
+    const change = (action: 'requeue' | 'discard'): Promise<unknown> =>
+      core.mailbox.changeDeadLetters('oven', { action, message_ids: ['1'] });
+    expect(await change('requeue')).toMatchObject({ changed: 2, unknown: [] });
+    const items = await collect(core);
+    expect(idsOf(items)).toEqual(['1', '1']);
+    await ack(core, items, 'failed');
+    expect(await change('discard')).toMatchObject({ changed: 2, unknown: [] });
+    expect(deadIds(core)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('are put back once, where their session has sent them anew meanwhile', async () => {
+    await core.mailbox.changeDeadLetters('oven', { action: 'requeue' });
+    // What went is forgotten.
+    const again = await core.restart();
+    await again.mailbox.post('oven', envelope('a', { stream: 's', session: 'one', sequence: 1 }), undefined);
+    const items = await collect(again);
+    expect(idsOf(items)).toEqual(['a', 'b', 'c', 'a']);
+    await ack(again, items.slice(3), 'failed');
+    await again.mailbox.changeDeadLetters('oven', { action: 'requeue' });
+    expect(again.state.mail).toMatchObject({ waiting: 3, deadLetters: 0 });
+    await ack(again, items.slice(0, 3));
+    expect(again.state.mail).toMatchObject({ waiting: 0, bytes: 0 });
+    expect((await again.restart()).state.mail).toMatchObject({ waiting: 0, deadLetters: 0, bytes: 0 });
   });
 
   it('are put back all or not at all, where there is no room', async () => {

@@ -13,7 +13,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('post' as const),
       box,
-      message: fc.integer({ min: 0, max: 30 }),
+      message: fc.integer({ min: 0, max: 9 }),
       ttlMs: fc.constantFrom(5_000, 40_000, 600_000),
       stream: fc.constantFrom(undefined, 's', 's', 't'),
       size: fc.constantFrom(10, 10_000),
@@ -33,7 +33,12 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('ack' as const),
       pick: fc.nat(),
-      outcome: fc.constantFrom('processed' as const, 'failed' as const, 'released' as const),
+      outcome: fc.constantFrom(
+        'processed' as const,
+        'failed' as const,
+        'released' as const,
+        'in_progress' as const,
+      ),
     }),
   },
   {
@@ -78,7 +83,8 @@ class Run {
   async take(taken: Step): Promise<void> {
     const { core, model } = this;
     if (taken.kind === 'post') {
-      const id = `m-${taken.message}`;
+      // One id, one content: another content would be another message.
+      const id = `m-${taken.message}-${taken.stream ?? ''}-${taken.size}`;
       const body = envelope(id, {
         ttl_ms: taken.ttlMs,
         payload: 'x'.repeat(taken.size),
@@ -159,7 +165,7 @@ class Run {
     }
   }
 
-  async #ack(pick: number, outcome: 'processed' | 'failed' | 'released'): Promise<void> {
+  async #ack(pick: number, outcome: 'processed' | 'failed' | 'released' | 'in_progress'): Promise<void> {
     const { core, model } = this;
     const chosen = model.out[pick % Math.max(model.out.length, 1)];
     if (chosen === undefined) return;
@@ -171,13 +177,18 @@ class Run {
       expect((error as { code: string }).code).toBe('store_unavailable');
       return;
     }
-    model.out.splice(model.out.indexOf(chosen), 1);
     const known = model.waiting.get(chosen.box)?.get(messageId);
+    if (outcome !== 'in_progress') model.out.splice(model.out.indexOf(chosen), 1);
     // One that died meanwhile and was put back is another one.
     expect(unknown.length === 0).toBe(known !== undefined && known === chosen.known);
     if (known === undefined || known !== chosen.known) return;
     if (outcome === 'released') {
       known.hidden = undefined;
+      return;
+    }
+    if (outcome === 'in_progress') {
+      const untilMs = core.clock.monotonicMs() + HIDE_MS;
+      if (known.hidden !== undefined) known.hidden = { by: known.hidden.by, untilMs };
       return;
     }
     model.waiting.get(chosen.box)?.delete(messageId);

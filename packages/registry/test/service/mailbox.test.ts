@@ -71,6 +71,34 @@ describe('posting', () => {
     expect(core.state.mail.waiting).toBe(1);
   });
 
+  it('keeps what foreign senders send by the same id, each of them and each content once', async () => {
+    const send = (sender: string, payload: string): Promise<unknown> =>
+      core.mailbox.post('oven', { id: '1', sender, payload }, undefined);
+    const payloadsOf = (items: Awaited<ReturnType<typeof collect>>): unknown[] =>
+      items.map((item) => toEnvelope(item).payload);
+    await Promise.all([send('alice', 'bread'), send('bob', 'bread'), send('alice', 'bread')]);
+    await send('alice', 'cake');
+    expect(core.state.mail.waiting).toBe(3);
+    const items = await collect(core);
+    expect(payloadsOf(items)).toEqual(['bread', 'bread', 'cake']);
+    await ack(core, items.slice(0, 2));
+    await ack(core, items.slice(2), 'failed');
+    // Alice counts from one again.
+    await send('alice', 'bread');
+    await send('alice', 'cake');
+    expect(core.state.mail.waiting).toBe(0);
+    await send('alice', 'pie');
+    const again = await core.restart();
+    expect(payloadsOf(await collect(again))).toEqual(['pie']);
+    expect(deadIds(again)).toEqual(['1']);
+  });
+
+  it('takes what a session sends by its id, whatever else is in it', async () => {
+    await post('a', { session: 's', payload: 1 });
+    await post('a', { session: 's', payload: 2 });
+    expect(core.state.mail.waiting).toBe(1);
+  });
+
   it('refuses who is nowhere, and what has no time left', async () => {
     expect(await codeOf(core.mailbox.post('nobody', envelope('a'), undefined))).toBe('not_found');
     expect(await codeOf(core.mailbox.post('oven', envelope('a'), 'elsewhere'))).toBe('not_found');
@@ -149,6 +177,43 @@ describe('collecting', () => {
     ]);
   });
 
+  it('hides what is in progress for another 30 s, also while the store fails', async () => {
+    await post('a');
+    await post('b');
+    const items = await collect(core);
+    core.store.isFailing = true;
+    for (let times = 0; times < 3; times += 1) {
+      core.clock.advance(20_000);
+      expect(await ack(core, items.slice(0, 1), 'in_progress')).toEqual({ success: true, unknown: [] });
+      core.store.isFailing = false;
+    }
+    expect(idsOf(await collect(core))).toEqual(['b']);
+    core.clock.advance(29_999);
+    expect(await collect(core, { max: 1 })).toEqual([]);
+    core.clock.advance(1);
+    const again = await collect(core, { max: 1 });
+    expect(again.map(({ mail, attempt }) => [mail.messageId, attempt])).toEqual([['a', 2]]);
+    expect(await ack(core, items, 'in_progress')).toMatchObject({
+      unknown: [items[0]?.receipt, items[1]?.receipt],
+    });
+  });
+
+  it('takes ends and what is in progress by one call', async () => {
+    for (const id of ['a', 'b']) await post(id);
+    const items = await collect(core);
+    core.clock.advance(20_000);
+    const [a, b] = items.map(({ receipt }) => receipt);
+    const acks = [
+      { receipt: a ?? '', outcome: 'in_progress' as const },
+      { receipt: b ?? '', outcome: 'processed' as const },
+      { receipt: 'nobody', outcome: 'in_progress' as const },
+    ];
+    expect(await core.mailbox.ack('oven', { acks })).toMatchObject({ unknown: ['nobody'] });
+    expect(core.state.mail.waiting).toBe(1);
+    core.clock.advance(20_000);
+    expect(await collect(core)).toEqual([]);
+  });
+
   it('counts an ack that is late, as long as nobody else has the message', async () => {
     await post('a');
     const first = await collect(core);
@@ -219,6 +284,7 @@ describe('collecting', () => {
     await core.mailbox.post('held', envelope('a'), undefined);
     const items = await collect(core, { id: 'held', token: TOKEN });
     expect(await codeOf(ack(core, items))).toBe('lease_token_required');
+    expect(await codeOf(ack(core, items, 'in_progress'))).toBe('lease_token_required');
     expect(await ack(core, items, 'processed', { lease_token: TOKEN })).toMatchObject({ unknown: [] });
   });
 

@@ -38,7 +38,7 @@ export function toEnvelope({ mail, attempt, ttlMs }: HandedMail): Envelope {
 export function ack(
   core: RegistryCore,
   items: readonly HandedMail[],
-  outcome: 'processed' | 'failed' | 'released' = 'processed',
+  outcome: 'processed' | 'failed' | 'released' | 'in_progress' = 'processed',
   rest: { reason?: string; lease_token?: string } = {},
 ): Promise<{ unknown: string[] }> {
   const { reason, ...more } = rest;
