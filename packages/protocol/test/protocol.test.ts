@@ -8,6 +8,7 @@ import {
   LIMITS,
   MembraneError,
   membraneIdSchema,
+  messageKey,
   metadataSchema,
   parseDurationMs,
   parseTarget,
@@ -231,5 +232,39 @@ describe('an envelope', () => {
     expect(() => validate(envelopeSchema, { sender: 'cook', payload: 1, ...given }, 'envelope')).toThrow(
       words,
     );
+  });
+});
+
+describe('the key of a message', () => {
+  const keyOf = (rest: object): string => messageKey({ id: '1', sender: 'alice', payload: 'bread', ...rest });
+
+  it('is its id where a session made it', () => {
+    expect(keyOf({ session: 's' })).toBe('1');
+    expect(keyOf({ session: 's', payload: 'cake' })).toBe('1');
+  });
+
+  it('tells foreign messages apart by their sender, their id and what they say', () => {
+    const others = [
+      { sender: 'bob' },
+      { id: '2' },
+      { payload: 'cake' },
+      { type: 'bake' },
+      { stream: 's' },
+      { correlation_id: 'q' },
+    ];
+    expect(new Set([{}, ...others].map(keyOf)).size).toBe(others.length + 1);
+  });
+
+  it('is the same for a repeat, whatever its time, its tries and its way', () => {
+    const again = {
+      attempt: 2,
+      timestamp: 7,
+      ttl_ms: 1,
+      path: ['hub'],
+      target: 'oven',
+      type: null,
+      session: null,
+    };
+    expect(keyOf(again)).toBe(keyOf({}));
   });
 });
