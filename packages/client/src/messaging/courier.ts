@@ -46,6 +46,13 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   'forbidden',
 ]);
 
+/** What receivers never say of a message: somebody else answers where one was. Of the mailbox alone they are final. */
+const WORDS_OF_STRANGERS: ReadonlySet<ErrorCode> = new Set([
+  'not_found',
+  'method_not_allowed',
+  'unsupported_media_type',
+]);
+
 /** A message on its way. */
 export interface Consignment {
   readonly envelope: KnownEnvelope;
@@ -189,7 +196,7 @@ export class Courier {
           return { outcome, reply, route };
         },
         (cause: unknown) => {
-          throw this.#noteFailure(consignment, route, cause);
+          throw this.#noteFailure(consignment, route, ofThisRoute(route, cause));
         },
       );
   }
@@ -213,6 +220,15 @@ export class Courier {
 
 function verdictOn({ code }: MembraneError): Verdict {
   return VERDICTS[code] ?? 'final';
+}
+
+/** Such words are no verdict on the message: other routes, and the mailbox, may do. */
+function ofThisRoute({ kind, via }: Route, cause: unknown): unknown {
+  if (kind === 'mailbox' || !isMembraneError(cause) || !WORDS_OF_STRANGERS.has(cause.code)) return cause;
+  // A relay that does not know the receiver is well, and not to be spared by the messages for others.
+  const code = kind === 'relay' ? 'wrong_receiver' : 'not_delivered';
+  const message = `who answers at ${via.address} does not take it: ${cause.message} (${cause.code})`;
+  return new MembraneError(code, message, { cause });
 }
 
 function outOfTime({ request }: Consignment, cause: MembraneError): MembraneError {

@@ -156,6 +156,22 @@ describe('a message', () => {
     },
   );
 
+  it.each(['not_found', 'method_not_allowed', 'unsupported_media_type'] as const)(
+    'goes on where %s is said by somebody who is no receiver, and ends where the mailbox says it',
+    async (code) => {
+      const { transport, courier, consign, forgotten } = begin({
+        'oven-socket': [code],
+        'oven-volume': [code],
+        oven: [QUEUED, code],
+      });
+      expect((await courier.deliver(consign())).route.kind).toBe('mailbox');
+      expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven']);
+      // The address is an old one.
+      expect(forgotten).toEqual(['oven']);
+      await expect(courier.deliver(consign())).rejects.toMatchObject({ code });
+    },
+  );
+
   it('is given up at its deadline, with what was tried', async () => {
     const { courier, consign } = begin({ 'oven-socket': ['inbox_full'] });
     const deadlineAtMs = systemClock.monotonicMs() + 100;
