@@ -48,6 +48,7 @@ export class MessageSender {
     const target = this.#parse(text);
     if (target?.kind !== 'one') return this.#sendFound(text, payload, options);
     try {
+      this.#check(payload, options);
       const member = { id: target.id, instanceId: undefined, isBalanced: false };
       return this.#send(this.#toDispatch(member, payload, options), options).then(toDelivery);
     } catch (error) {
@@ -66,9 +67,15 @@ export class MessageSender {
     return this.send(replyTo ?? sender, payload, { type: REPLY_TYPE, ...options, correlationId: id });
   }
 
-  /** Never rejects for what befalls a member: that is in its report. */
+  /**
+   * Never rejects for what befalls a member: that is in its report.
+   * @throws MembraneError `invalid_request` for what is wrong for all of them; `not_found` where the target names
+   * somebody who does not exist.
+   */
   async broadcast(text: string, payload: JsonValue, options: SendOptions): Promise<BroadcastReport> {
-    const members = await this.#parts.targets.findAll(parseTarget(text));
+    const target = parseTarget(text);
+    this.#check(payload, options);
+    const members = await this.#parts.targets.findAll(target);
     const reports: MemberReport[] = [];
     const next = members.entries();
     const work = async (): Promise<void> => {
@@ -115,6 +122,7 @@ export class MessageSender {
 
   async #dispatch(text: string, payload: JsonValue, options: SendOptions): Promise<Dispatch> {
     const target = parseTarget(text);
+    this.#check(payload, options);
     const id = target.kind === 'one' ? target.id : await this.#parts.targets.findOne(target);
     return this.#toDispatch(
       { id, instanceId: undefined, isBalanced: target.kind === 'any' },
@@ -123,13 +131,17 @@ export class MessageSender {
     );
   }
 
+  #check(payload: JsonValue, options: SendOptions): void {
+    checkOptions(payload, options.timeoutMs ?? this.#parts.defaultTimeoutMs, options);
+  }
+
+  /** @param options checked ones */
   #toDispatch(
     { id, instanceId, isBalanced }: Member & { isBalanced: boolean },
     payload: JsonValue,
     options: SendOptions,
   ): Dispatch {
     const { timeoutMs = this.#parts.defaultTimeoutMs, stream, type, replyTo, correlationId } = options;
-    checkOptions(payload, timeoutMs, options);
     return {
       messageId: newMessageId(),
       target: id,

@@ -1,0 +1,71 @@
+import { MembraneError, type JsonValue } from '@membrane/protocol';
+import { systemClock } from '../../src/clock.js';
+import type { Answer, SendOptions } from '../../src/messaging/delivery.js';
+import { MessageSender } from '../../src/messaging/message-sender.js';
+import type { Dispatch, Messenger } from '../../src/messaging/messenger.js';
+import { ReplyBook } from '../../src/messaging/reply-book.js';
+import { TargetFinder } from '../../src/messaging/target-finder.js';
+import type { FoundMembrane } from '../../src/resolver.js';
+
+const OVEN = { id: 'oven', parent: null, instances: [{ instanceId: 'default' }] } as unknown as FoundMembrane;
+
+function toAnswer({ messageId, target }: Dispatch): Answer {
+  const route = { kind: 'ipc', address: 's' } as const;
+  return { messageId, target, outcome: 'processed', route, attempts: [] };
+}
+
+/** A sender whose messenger does what the test says. */
+function begin(
+  send: (dispatch: Dispatch) => Promise<Answer> = (dispatch) => Promise.resolve(toAnswer(dispatch)),
+) {
+  const asked: string[] = [];
+  const sent: Dispatch[] = [];
+  const replies = new ReplyBook();
+  const messenger = {
+    send: (dispatch: Dispatch): Promise<Answer> => {
+      sent.push(dispatch);
+      return send(dispatch);
+    },
+  } as unknown as Messenger;
+  const discover = (id: string): Promise<FoundMembrane | undefined> => {
+    asked.push(id);
+    return Promise.resolve(id === 'oven' ? OVEN : undefined);
+  };
+  const targets = new TargetFinder({
+    id: 'cook',
+    ownParent: () => null,
+    discover,
+    list: async function* () {
+      // Nobody is there.
+    },
+  });
+  const sender = new MessageSender({
+    id: 'cook',
+    messenger,
+    targets,
+    replies,
+    clock: systemClock,
+    defaultTimeoutMs: 10_000,
+    canBeReached: () => true,
+  });
+  return { sender, asked, sent, replies };
+}
+
+describe('a broadcast', () => {
+  it.each<[string, JsonValue | undefined, SendOptions]>([
+    ['an empty type', 1, { type: '' }],
+    ['a time below 0', 1, { timeoutMs: -1 }],
+    ['no payload', undefined, {}],
+  ])('with %s is refused before anybody is looked for', async (_, payload, options) => {
+    const { sender, asked, sent } = begin();
+    const broadcast = sender.broadcast('@all:oven', payload as JsonValue, options);
+    await expect(broadcast).rejects.toMatchObject({ code: 'invalid_request' });
+    expect([asked, sent]).toEqual([[], []]);
+  });
+
+  it('tells in a report what befell a member', async () => {
+    const { sender } = begin(() => Promise.reject(new MembraneError('not_delivered', 'no way')));
+    const { members } = await sender.broadcast('@all:oven', 1, {});
+    expect(members).toMatchObject([{ id: 'oven', result: 'unreachable', error: { message: 'no way' } }]);
+  });
+});
