@@ -51,7 +51,8 @@ export class TargetFinder {
 
   /**
    * Everybody that a target means, without the sender; of one answer of the registry.
-   * @throws MembraneError `invalid_request` where they are more than 10,000.
+   * @throws MembraneError `not_found` where it names somebody who is not there; `invalid_request` where they are more
+   * than 10,000.
    */
   async findAll(target: Target): Promise<readonly Member[]> {
     const { id } = this.#parts;
@@ -63,10 +64,10 @@ export class TargetFinder {
         return this.#collect({ parent });
       }
       case 'subtree':
-        return this.#collectBelow(target.id ?? id);
+        return this.#collectBelow(target.id);
       case 'all': {
         const found = await this.#parts.discover(target.id);
-        if (found === undefined) throw new MembraneError('not_found', `there is no membrane "${target.id}"`);
+        if (found === undefined) throw nobody(target.id);
         return found.instances.map(({ instanceId }) => ({ id: target.id, instanceId }));
       }
       default:
@@ -95,14 +96,22 @@ export class TargetFinder {
     return [...ids].map((id) => ({ id, instanceId: undefined }));
   }
 
-  /** The tree comes as a list: who is below is known when all are seen. */
-  async #collectBelow(root: string): Promise<readonly Member[]> {
+  /**
+   * The tree comes as a list: who is below is known when all are seen.
+   * @param named undefined: the subtree of this membrane.
+   */
+  async #collectBelow(named: string | undefined): Promise<readonly Member[]> {
+    const root = named ?? this.#parts.id;
     const childrenOf = new Map<string, Set<string>>();
+    let isThere = named === undefined;
     for await (const { id, parent } of this.#parts.list({})) {
+      if (id === root) isThere = true;
       if (parent === null) continue;
       const children = childrenOf.get(parent) ?? new Set();
       childrenOf.set(parent, children.add(id));
     }
+    // Who has children left is meant, also where it has gone itself.
+    if (!isThere && !childrenOf.has(root)) throw nobody(root);
     const below = new Set<string>();
     const next = [root];
     for (let id = next.pop(); id !== undefined; id = next.pop()) {
@@ -116,6 +125,10 @@ export class TargetFinder {
     below.delete(this.#parts.id);
     return [...below].map((id) => ({ id, instanceId: undefined }));
   }
+}
+
+function nobody(id: string): MembraneError {
+  return new MembraneError('not_found', `there is no membrane "${id}"`);
 }
 
 function assertFew(count: number): void {
