@@ -7,6 +7,7 @@ import {
 } from '@membrane/protocol';
 import type { Clock } from '../clock.js';
 import { toMembraneError } from '../to-membrane-error.js';
+import { askInTime } from './ask-in-time.js';
 import type { AttemptLog } from './attempt-log.js';
 import type { Conversation } from './conversation.js';
 import type { KnownEnvelope } from './message.js';
@@ -141,7 +142,8 @@ export class Courier {
     const { routes, clock } = this.#parts;
     const { request, attempts, envelope } = consignment;
     const { target } = request;
-    const plan = routes.known(target) ?? (await routes.find(target));
+    const inTime = { clock, deadlineAtMs: consignment.deadlineAtMs, signal: consignment.signal };
+    const plan = routes.known(target) ?? (await askInTime((signal) => routes.find(target, signal), inTime));
     let failure: MembraneError | undefined;
     const tryAll = async (several: readonly Route[]): Promise<Receipt | undefined> => {
       for (const route of several) {
@@ -159,7 +161,11 @@ export class Courier {
     const direct = await tryAll(routes.choose(plan, request));
     if (direct !== undefined) return direct;
     attempts.skipped(plan.skipped);
-    const relayed = await tryAll(await routes.findRelays(plan.membrane, envelope.path ?? []));
+    const relays = await askInTime(
+      (signal) => routes.findRelays(plan.membrane, envelope.path ?? [], signal),
+      inTime,
+    );
+    const relayed = await tryAll(relays);
     if (relayed !== undefined) return relayed;
     const mailbox = request.answer === 'needed' ? undefined : routes.mailbox(target);
     if (mailbox !== undefined) {

@@ -11,6 +11,7 @@ import {
 import { waitWithSignal } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { toMembraneError } from '../to-membrane-error.js';
+import { askInTime } from './ask-in-time.js';
 import type { Answer, BroadcastReport, Delivery, MemberReport, SendOptions } from './delivery.js';
 import type { Message } from './message.js';
 import { newMessageId } from './message-id.js';
@@ -75,11 +76,16 @@ export class MessageSender {
   async broadcast(text: string, payload: JsonValue, options: SendOptions): Promise<BroadcastReport> {
     const target = parseTarget(text);
     this.#check(payload, options);
-    const members = await this.#parts.targets.findAll(target);
+    const { found: members, timeoutMs } = await this.#find(
+      (signal) => this.#parts.targets.findAll(target, signal),
+      options,
+    );
     const reports: MemberReport[] = [];
     const next = members.entries();
     const work = async (): Promise<void> => {
-      for (const [index, member] of next) reports[index] = await this.#sendToMember(member, payload, options);
+      for (const [index, member] of next) {
+        reports[index] = await this.#sendToMember(member, payload, { ...options, timeoutMs });
+      }
     };
     await Promise.all(Array.from({ length: Math.min(MAX_MEMBERS_AT_ONCE, members.length) }, work));
     return { target: text, members: reports };
@@ -123,12 +129,35 @@ export class MessageSender {
   async #dispatch(text: string, payload: JsonValue, options: SendOptions): Promise<Dispatch> {
     const target = parseTarget(text);
     this.#check(payload, options);
-    const id = target.kind === 'one' ? target.id : await this.#parts.targets.findOne(target);
-    return this.#toDispatch(
-      { id, instanceId: undefined, isBalanced: target.kind === 'any' },
-      payload,
+    const isBalanced = target.kind === 'any';
+    if (isBalanced || target.kind === 'one') {
+      return this.#toDispatch({ id: target.id, instanceId: undefined, isBalanced }, payload, options);
+    }
+    const { found: id, timeoutMs } = await this.#find(
+      (signal) => this.#parts.targets.findOne(target, signal),
       options,
     );
+    const member = { id, instanceId: undefined, isBalanced };
+    return this.#toDispatch(member, payload, { ...options, timeoutMs });
+  }
+
+  /**
+   * Looks up what a target means; the time that takes is the message's.
+   * @returns with the time that is left
+   */
+  async #find<Found>(
+    find: (signal: AbortSignal) => Promise<Found>,
+    { timeoutMs = this.#parts.defaultTimeoutMs, signal }: SendOptions,
+  ): Promise<{ found: Found; timeoutMs: number }> {
+    const { clock, messenger } = this.#parts;
+    const deadlineAtMs = clock.monotonicMs() + timeoutMs;
+    const wanted = signal === undefined ? messenger.closed : AbortSignal.any([signal, messenger.closed]);
+    const toLateError = (cause: MembraneError): MembraneError => {
+      const message = `its receiver was not looked up in time: ${cause.message}`;
+      return new MembraneError('not_delivered', message, { cause });
+    };
+    const found = await askInTime(find, { clock, deadlineAtMs, signal: wanted, toLateError });
+    return { found, timeoutMs: Math.max(1, deadlineAtMs - clock.monotonicMs()) };
   }
 
   #check(payload: JsonValue, options: SendOptions): void {

@@ -132,6 +132,11 @@ export class Messenger {
     });
   }
 
+  /** Aborts when this is closed. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
   /** Gives up what is under way, which rejects with `client_closed`; what an outbox keeps is sent in the next run. */
   close(): void {
     this.#closed.abort(new MembraneError('client_closed', 'this client was closed'));

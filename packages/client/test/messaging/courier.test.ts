@@ -82,9 +82,11 @@ function begin(scripts: Record<string, Script[]>, membranes: FoundMembrane[] = [
   const transport = new ScriptedTransport(scripts);
   const byId = new Map(membranes.map((one) => [one.id, one]));
   const forgotten: string[] = [];
+  /** Ids that the registry does not answer for. */
+  const silentFor = new Set<string>();
   const routes = new RouteFinder({
     id: 'cook',
-    discover: (id) => Promise.resolve(byId.get(id)),
+    discover: (id) => (silentFor.has(id) ? new Promise(() => undefined) : Promise.resolve(byId.get(id))),
     forget: (id) => forgotten.push(id),
     realms: { ipc: 's', 'shared-volume': 'v' },
     transports: { ipc: transport, 'shared-volume': transport, mailbox: transport },
@@ -103,7 +105,7 @@ function begin(scripts: Record<string, Script[]>, membranes: FoundMembrane[] = [
     attempts: new AttemptLog(),
     ...given,
   });
-  return { transport, courier, consign, forgotten, byId };
+  return { transport, courier, consign, forgotten, byId, silentFor };
 }
 
 const addressesOf = ({ sent }: ScriptedTransport): string[] => sent.map(({ address }) => address);
@@ -183,6 +185,26 @@ describe('a message', () => {
       address: 'oven-socket',
       result: 'inbox_full',
     });
+  });
+
+  it.each(['oven', 'cook'])('waits for a registry that is silent of %s until its deadline', async (id) => {
+    const { courier, consign, silentFor } = begin({});
+    silentFor.add(id);
+    const deadlineAtMs = systemClock.monotonicMs() + 50;
+    await expect(courier.deliver(consign({ deadlineAtMs }))).rejects.toMatchObject({
+      code: 'not_delivered',
+      message: '"oven" was not reached in time: the registry did not answer',
+      cause: expect.objectContaining({ code: 'registry_unreachable' }) as unknown,
+    });
+  });
+
+  it.each(['oven', 'cook'])('waits for a registry that is silent of %s while it is wanted', async (id) => {
+    const { courier, consign, silentFor } = begin({});
+    silentFor.add(id);
+    const abort = new AbortController();
+    const delivering = courier.deliver(consign({ signal: abort.signal }));
+    abort.abort(new Error('enough'));
+    await expect(delivering).rejects.toThrow('enough');
   });
 
   it('has its receiver looked for again where the address is somebody else’s', async () => {

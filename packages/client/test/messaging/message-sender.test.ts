@@ -21,7 +21,9 @@ function begin(
   const asked: string[] = [];
   const sent: Dispatch[] = [];
   const replies = new ReplyBook();
+  const closing = new AbortController();
   const messenger = {
+    closed: closing.signal,
     send: (dispatch: Dispatch): Promise<Answer> => {
       sent.push(dispatch);
       return send(dispatch);
@@ -29,6 +31,7 @@ function begin(
   } as unknown as Messenger;
   const discover = (id: string): Promise<FoundMembrane | undefined> => {
     asked.push(id);
+    if (id === 'silent') return new Promise(() => undefined);
     return Promise.resolve(id === 'oven' ? OVEN : undefined);
   };
   const targets = new TargetFinder({
@@ -48,7 +51,7 @@ function begin(
     defaultTimeoutMs: 10_000,
     canBeReached: () => true,
   });
-  return { sender, asked, sent, replies };
+  return { sender, asked, sent, replies, closing };
 }
 
 describe('a broadcast', () => {
@@ -67,5 +70,32 @@ describe('a broadcast', () => {
     const { sender } = begin(() => Promise.reject(new MembraneError('not_delivered', 'no way')));
     const { members } = await sender.broadcast('@all:oven', 1, {});
     expect(members).toMatchObject([{ id: 'oven', result: 'unreachable', error: { message: 'no way' } }]);
+  });
+});
+
+describe('the look-up of a receiver', () => {
+  const lookUps: [string, (sender: MessageSender, options: SendOptions) => Promise<unknown>][] = [
+    ['send', (sender, options) => sender.send('@in:silent', 1, options)],
+    ['request', (sender, options) => sender.request('@in:silent', 1, options)],
+    ['broadcast', (sender, options) => sender.broadcast('@all:silent', 1, options)],
+  ];
+
+  it.each(lookUps)('of %s ends at the deadline of the message', async (_, call) => {
+    const { sender } = begin();
+    await expect(call(sender, { timeoutMs: 20 })).rejects.toMatchObject({
+      code: 'not_delivered',
+      message: 'its receiver was not looked up in time: the registry did not answer',
+    });
+  });
+
+  it.each(lookUps)('of %s ends with its signal, and with the client', async (_, call) => {
+    const { sender, closing } = begin();
+    const abort = new AbortController();
+    const aborted = expect(call(sender, { signal: abort.signal })).rejects.toThrow('enough');
+    const closed = expect(call(sender, {})).rejects.toThrow('closed');
+    abort.abort(new Error('enough'));
+    await aborted;
+    closing.abort(new Error('closed'));
+    await closed;
   });
 });
