@@ -196,7 +196,7 @@ export class Courier {
         ({ outcome, reply }) => {
           this.#parts.routes.worked(route);
           if (conversation !== undefined && envelope.sequence != null) {
-            const end = outcome === 'queued' ? { keptAt: route.key } : 'processed';
+            const end = outcome === 'queued' ? { keptAt: route.key, untilMs: deadlineAtMs } : 'processed';
             conversation.settle(envelope.stream ?? undefined, envelope.sequence, end);
           }
           return { outcome, reply, route };

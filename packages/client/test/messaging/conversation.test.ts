@@ -1,4 +1,5 @@
 import { Conversation } from '../../src/messaging/conversation.js';
+import { FakeClock } from '../support/fake-clock.js';
 
 describe('the numbers of a conversation', () => {
   it('count each stream by itself, and what has none', () => {
@@ -22,13 +23,49 @@ describe('the numbers of a conversation', () => {
   it('do not wait at a place for what lies there before, but elsewhere they do', () => {
     const conversation = new Conversation('s');
     for (let count = 0; count < 3; count += 1) conversation.begin('a');
-    conversation.settle('a', 1, { keptAt: 'mailbox oven' });
-    conversation.settle('a', 2, { keptAt: 'mailbox oven' });
+    conversation.settle('a', 1, { keptAt: 'mailbox oven', untilMs: Infinity });
+    conversation.settle('a', 2, { keptAt: 'mailbox oven', untilMs: Infinity });
     expect(conversation.floor('a', 3, 'mailbox oven')).toBe(3);
     expect(conversation.floor('a', 3, undefined)).toBe(1);
     // Handled in order: so were those before it.
     conversation.settle('a', 3, 'processed');
     expect(conversation.floor('a', conversation.begin('a'), undefined)).toBe(4);
+  });
+
+  it('of streams that are done with are forgotten, and none of them is given again', () => {
+    const conversation = new Conversation('s');
+    for (let count = 0; count < 50_000; count += 1) {
+      const stream = `stream ${count}`;
+      conversation.settle(stream, conversation.begin(stream), 'processed');
+    }
+    expect(conversation.rememberedStreams).toBeLessThanOrEqual(1_000);
+    const again = conversation.begin('stream 0');
+    expect(again).toBeGreaterThan(1);
+    // Nobody waits for what lies between.
+    expect(conversation.floor('stream 0', again, undefined)).toBe(again);
+  });
+
+  it('of streams with messages under way are not forgotten', () => {
+    const conversation = new Conversation('s');
+    const streams = Array.from({ length: 5_000 }, (_, index) => `stream ${index}`);
+    for (const stream of streams) conversation.begin(stream);
+    expect(new Set(streams.map((stream) => conversation.begin(stream)))).toEqual(new Set([2]));
+    expect(conversation.floor('stream 0', 2, undefined)).toBe(1);
+  });
+
+  it('of streams with messages that lie somewhere are forgotten when the time of those is over', () => {
+    const clock = new FakeClock();
+    const conversation = new Conversation('s', clock);
+    const streams = Array.from({ length: 5_000 }, (_, index) => `stream ${index}`);
+    const untilMs = clock.monotonicMs() + 1_000;
+    for (const stream of streams) {
+      conversation.settle(stream, conversation.begin(stream), { keptAt: 'mailbox oven', untilMs });
+    }
+    expect(conversation.floor('stream 0', 2, undefined)).toBe(1);
+    expect(conversation.rememberedStreams).toBe(5_000);
+    clock.advance(3_600_000);
+    for (let count = 0; count < 10_000; count += 1) conversation.begin(`another ${count}`);
+    expect(conversation.rememberedStreams).toBe(10_000);
   });
 
   it('go on behind those of an earlier run', () => {
