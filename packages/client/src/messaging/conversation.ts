@@ -1,5 +1,8 @@
 import { systemClock, type Clock } from '../clock.js';
 
+/** How far numbers may run ahead of the oldest one under way: receivers remember 65,536 of a session. */
+export const MAX_LEAD = 60_000;
+
 /** Streams that are remembered, beside those with messages that may still come. */
 const MAX_IDLE_STREAMS = 1_000;
 
@@ -24,11 +27,14 @@ class StreamNumbers {
   #last = 0;
   /** Under way, ascending. */
   readonly #open = new Set<number>();
+  /** Not above the first of them. */
+  #first = 1;
   /** Handed to a place that keeps them, and not known to be handled. */
   readonly #kept = new Map<KeptPlace, KeptSpan>();
 
   constructor(last = 0) {
     this.#last = last;
+    this.#first = last + 1;
   }
 
   begin(): number {
@@ -40,17 +46,26 @@ class StreamNumbers {
   /** One that was numbered in an earlier run of the process. */
   resume(sequence: number): void {
     this.#last = Math.max(this.#last, sequence);
+    this.#first = this.#open.size === 0 ? sequence : Math.min(this.#first, sequence);
     this.#open.add(sequence);
   }
 
-  /** How far the numbers have run ahead of the first that is under way. */
+  /** How far the numbers have run ahead of the first that is under way, at most; from `MAX_LEAD` on exactly that. */
   get lead(): number {
-    const [first] = this.#open;
-    return first === undefined ? 0 : this.#last - first;
+    // Most of the time there is no need to look.
+    if (this.#last - this.#first < MAX_LEAD) return this.#last - this.#first;
+    [this.#first = this.#last] = this.#open;
+    return this.#last - this.#first;
   }
 
   get last(): number {
     return this.#last;
+  }
+
+  /** As `lead`, if that one were the last. */
+  leadOf(sequence: number): number {
+    const [first = sequence] = this.#open;
+    return sequence - first;
   }
 
   get isIdle(): boolean {
@@ -100,13 +115,17 @@ class StreamNumbers {
 }
 
 /**
- * The messages of one session to one membrane. Each has a number within its stream, by which the receiver drops repeats
- * and keeps the order; those without a stream have numbers of their own.
+ * The messages of one run of a process to one membrane. Each has a number within its stream, by which the receiver drops
+ * repeats and keeps the order; those without a stream have numbers of their own. Of a session the receiver remembers
+ * only so many of these: where one of them is slow and the others have run far ahead, they go on in another session.
  */
 export class Conversation {
-  /** Names the numbers: they begin anew with another session. */
+  /** Names the numbers of the streams, and the first of those without one. */
   readonly session: string;
-  readonly #unordered = new StreamNumbers();
+  #unorderedSession: string;
+  #unordered = new StreamNumbers();
+  /** By session, those with messages under way: each of them has at least one. */
+  readonly #earlier = new Map<string, StreamNumbers>();
   readonly #streams = new Map<string, StreamNumbers>();
   readonly #clock: Clock;
   /** Where a stream begins that is not remembered: above all that those forgotten have used. */
@@ -116,6 +135,7 @@ export class Conversation {
 
   constructor(session: string, clock: Clock = systemClock) {
     this.session = session;
+    this.#unorderedSession = session;
     this.#clock = clock;
   }
 
@@ -124,40 +144,71 @@ export class Conversation {
   }
 
   get isIdle(): boolean {
-    if (!this.#unordered.isIdle) return false;
+    if (!this.#unordered.isIdle || this.#earlier.size > 0) return false;
     for (const numbers of this.#streams.values()) if (!numbers.isIdle) return false;
     return true;
   }
 
+  /** The session of the next message, which `begin` or `resume` has given its number. */
+  sessionOf(stream: string | undefined): string {
+    return stream === undefined ? this.#unorderedSession : this.session;
+  }
+
   begin(stream: string | undefined): number {
-    return (this.#known(stream) ?? this.#add(stream, this.#base)).begin();
+    if (stream === undefined) {
+      if (this.#unordered.lead >= MAX_LEAD) this.#beginSession(this.#unordered.last + 1);
+      return this.#unordered.begin();
+    }
+    return (this.#streams.get(stream) ?? this.#add(stream, this.#base)).begin();
   }
 
-  /** One that has its number from elsewhere. */
-  resume(stream: string | undefined, sequence: number): void {
-    (this.#known(stream) ?? this.#add(stream, 0)).resume(sequence);
+  /**
+   * One that has its number from elsewhere.
+   * @param session of an earlier run, where it has its session from there too.
+   */
+  resume(stream: string | undefined, sequence: number, session?: string): void {
+    if (stream !== undefined) {
+      (this.#streams.get(stream) ?? this.#add(stream, 0)).resume(sequence);
+    } else if (session !== undefined && session !== this.#unorderedSession) {
+      const earlier = this.#earlier.get(session) ?? new StreamNumbers();
+      this.#earlier.set(session, earlier);
+      earlier.resume(sequence);
+    } else {
+      if (session === undefined && this.#unordered.leadOf(sequence) >= MAX_LEAD) this.#beginSession(sequence);
+      this.#unordered.resume(sequence);
+    }
   }
 
-  lead(stream: string | undefined): number {
-    return this.#known(stream)?.lead ?? 0;
+  lead(stream: string): number {
+    return this.#streams.get(stream)?.lead ?? 0;
   }
 
   floor(stream: string, sequence: number, place: KeptPlace | undefined): number {
-    return this.#known(stream)?.floor(sequence, place) ?? sequence;
+    return this.#streams.get(stream)?.floor(sequence, place) ?? sequence;
   }
 
-  settle(stream: string | undefined, sequence: number, outcome: SendEnd): void {
-    // Without a stream nobody waits for those before.
-    const isKept = typeof outcome === 'object';
-    this.#known(stream)?.settle(sequence, stream === undefined && isKept ? 'given-up' : outcome);
+  /** @param session of the message, where it has no stream. */
+  settle(stream: string | undefined, sequence: number, outcome: SendEnd, session = this.session): void {
+    if (stream !== undefined) {
+      this.#streams.get(stream)?.settle(sequence, outcome);
+    } else if (session === this.#unorderedSession) {
+      // Nobody waits for those before, wherever they lie.
+      this.#unordered.settle(sequence, 'given-up');
+    } else {
+      const earlier = this.#earlier.get(session);
+      earlier?.settle(sequence, 'given-up');
+      if (earlier?.isIdle === true) this.#earlier.delete(session);
+    }
   }
 
-  #known(stream: string | undefined): StreamNumbers | undefined {
-    return stream === undefined ? this.#unordered : this.#streams.get(stream);
+  /** Its name is not given twice, since numbers are not: an outbox may go on with it in a later run. */
+  #beginSession(first: number): void {
+    this.#earlier.set(this.#unorderedSession, this.#unordered);
+    this.#unorderedSession = `${this.session}+${first}`;
+    this.#unordered = new StreamNumbers(first - 1);
   }
 
-  #add(stream: string | undefined, last: number): StreamNumbers {
-    if (stream === undefined) return this.#unordered;
+  #add(stream: string, last: number): StreamNumbers {
     if (this.#streams.size >= this.#sweepAt) this.#forgetStreams();
     const numbers = new StreamNumbers(last);
     this.#streams.set(stream, numbers);

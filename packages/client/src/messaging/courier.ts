@@ -197,7 +197,12 @@ export class Courier {
           this.#parts.routes.worked(route);
           if (conversation !== undefined && envelope.sequence != null) {
             const end = outcome === 'queued' ? { keptAt: route.key, untilMs: deadlineAtMs } : 'processed';
-            conversation.settle(envelope.stream ?? undefined, envelope.sequence, end);
+            conversation.settle(
+              envelope.stream ?? undefined,
+              envelope.sequence,
+              end,
+              envelope.session ?? undefined,
+            );
           }
           return { outcome, reply, route };
         },

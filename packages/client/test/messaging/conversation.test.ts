@@ -1,4 +1,4 @@
-import { Conversation } from '../../src/messaging/conversation.js';
+import { Conversation, MAX_LEAD } from '../../src/messaging/conversation.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 describe('the numbers of a conversation', () => {
@@ -66,6 +66,57 @@ describe('the numbers of a conversation', () => {
     clock.advance(3_600_000);
     for (let count = 0; count < 10_000; count += 1) conversation.begin(`another ${count}`);
     expect(conversation.rememberedStreams).toBe(10_000);
+  });
+
+  it('without a stream go on in another session where one of them is slow', () => {
+    const conversation = new Conversation('s');
+    const slow = conversation.begin(undefined);
+    const used = new Set<string>();
+    for (let count = 0; count < 2 * MAX_LEAD; count += 1) {
+      const sequence = conversation.begin(undefined);
+      const session = conversation.sessionOf(undefined);
+      used.add(session);
+      conversation.settle(undefined, sequence, 'processed', session);
+    }
+    expect([...used]).toEqual(['s', `s+${MAX_LEAD + 2}`]);
+    expect(conversation.sessionOf('a')).toBe('s');
+    expect(conversation.isIdle).toBe(false);
+    conversation.settle(undefined, slow, 'processed', 's');
+    expect(conversation.isIdle).toBe(true);
+  });
+
+  it('of an outbox go on in another session too, and in theirs after a restart', () => {
+    const conversation = new Conversation('s');
+    conversation.resume(undefined, 1, 's');
+    conversation.resume(undefined, 60_002, 's+60002');
+    conversation.resume(undefined, 60_003, 's+60002');
+    expect(conversation.sessionOf(undefined)).toBe('s');
+    conversation.resume(undefined, 70_000);
+    expect(conversation.sessionOf(undefined)).toBe('s+70000');
+    conversation.resume(undefined, 70_001);
+    expect(conversation.sessionOf(undefined)).toBe('s+70000');
+    for (const [sequence, session] of [
+      [1, 's'],
+      [60_002, 's+60002'],
+      [70_000, 's+70000'],
+      [70_001, 's+70000'],
+    ] as const) {
+      conversation.settle(undefined, sequence, 'processed', session);
+      expect(conversation.isIdle).toBe(false);
+    }
+    conversation.settle(undefined, 60_003, 'processed', 's+60002');
+    expect(conversation.isIdle).toBe(true);
+  });
+
+  it('of a stream tell how far they are ahead of its oldest message', () => {
+    const conversation = new Conversation('s');
+    conversation.begin('a');
+    for (let count = 0; count < MAX_LEAD; count += 1) {
+      conversation.settle('a', conversation.begin('a'), 'given-up');
+    }
+    expect(conversation.lead('a')).toBe(MAX_LEAD);
+    conversation.settle('a', 1, 'processed');
+    expect(conversation.lead('a')).toBe(0);
   });
 
   it('go on behind those of an earlier run', () => {
