@@ -23,6 +23,8 @@ import type { Member, TargetFinder } from './target-finder.js';
 /** Members of a broadcast that are sent to at once. */
 const MAX_MEMBERS_AT_ONCE = 64;
 const MAX_TARGETS = 1_000;
+/** How long the word of a route is waited for when the reply is here already. */
+const ROUTE_WAIT_MS = 1_000;
 
 export interface MessageSenderParts {
   readonly id: string;
@@ -60,7 +62,7 @@ export class MessageSender {
   /** @throws MembraneError `handler_failed` with what the handler threw; as `send`. */
   async request(target: string, payload: JsonValue, options: SendOptions): Promise<JsonValue> {
     const dispatch = await this.#dispatch(target, payload, { ...options, replyTo: this.#parts.id });
-    const { reply } = await this.#sendAndWait(dispatch);
+    const { reply } = await this.#sendAndWait(dispatch, { tellsRoute: false });
     return reply ?? null;
   }
 
@@ -202,7 +204,7 @@ export class MessageSender {
   }
 
   /** Goes on where a message is only queued: its handler says by a message of its own that it has returned. */
-  async #sendAndWait(dispatch: Dispatch): Promise<Answer> {
+  async #sendAndWait(dispatch: Dispatch, { tellsRoute = true } = {}): Promise<Answer> {
     const { messenger, replies, clock, canBeReached } = this.#parts;
     const { messageId, timeoutMs, signal } = dispatch;
     // Nobody could tell a client that is not registered what became of a message that only waits somewhere.
@@ -215,10 +217,9 @@ export class MessageSender {
       const sent = messenger.send({ ...dispatch, answer: need });
       const first = await Promise.race([sent, reply.then(() => undefined)]);
       if (first !== undefined && first.outcome === 'processed') return first;
-      const answer = first ?? (await sent.catch(ignoreMembraneError));
+      const { route, attempts } = first ?? (tellsRoute ? await this.#waitForRoute(sent) : NO_ROUTE);
       const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
-      const value = await this.#waitFor(reply, leftMs, answer, signal);
-      const { route, attempts } = answer ?? { route: UNKNOWN_ROUTE, attempts: [] };
+      const value = await this.#waitFor(reply, leftMs, first, signal);
       return {
         messageId,
         target: dispatch.target,
@@ -229,6 +230,22 @@ export class MessageSender {
       };
     } finally {
       replies.forget(messageId);
+    }
+  }
+
+  /** Of a message whose reply is here: most likely its route is about to say so too. */
+  async #waitForRoute(sent: Promise<Answer>): Promise<Pick<Answer, 'route' | 'attempts'>> {
+    const limit = new AbortController();
+    const timer = this.#parts.clock.setTimer(() => {
+      limit.abort(new MembraneError('not_delivered', 'no route says that it took the message'));
+    }, ROUTE_WAIT_MS);
+    try {
+      return await waitWithSignal(sent, limit.signal);
+    } catch (error) {
+      if (!isMembraneError(error)) throw error;
+      return { ...NO_ROUTE, attempts: error.details.attempts ?? NO_ROUTE.attempts };
+    } finally {
+      timer.cancel();
     }
   }
 
@@ -270,13 +287,7 @@ function toDelivery(answer: Answer): Delivery {
   return delivery;
 }
 
-/** Where the reply was faster than the word of the route. */
-const UNKNOWN_ROUTE = { kind: 'mailbox', address: '' } as const;
-
-function ignoreMembraneError(error: unknown): undefined {
-  if (!isMembraneError(error)) throw error;
-  return undefined;
-}
+const NO_ROUTE = { route: { kind: 'unknown', address: '' }, attempts: [] } as const;
 
 function resultOf({ code }: MembraneError): MemberReport['result'] {
   if (code === 'expired') return 'expired';

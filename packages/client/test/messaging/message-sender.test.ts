@@ -1,11 +1,14 @@
 import { MembraneError, type JsonValue } from '@membrane/protocol';
-import { systemClock } from '../../src/clock.js';
+import { systemClock, type Clock } from '../../src/clock.js';
 import type { Answer, SendOptions } from '../../src/messaging/delivery.js';
 import { MessageSender } from '../../src/messaging/message-sender.js';
 import type { Dispatch, Messenger } from '../../src/messaging/messenger.js';
-import { ReplyBook } from '../../src/messaging/reply-book.js';
+import type { KnownEnvelope } from '../../src/messaging/message.js';
+import { REPLY_TYPE, ReplyBook } from '../../src/messaging/reply-book.js';
 import { TargetFinder } from '../../src/messaging/target-finder.js';
 import type { FoundMembrane } from '../../src/resolver.js';
+import { eventually } from '../support/eventually.js';
+import { FakeClock } from '../support/fake-clock.js';
 
 const OVEN = { id: 'oven', parent: null, instances: [{ instanceId: 'default' }] } as unknown as FoundMembrane;
 
@@ -17,6 +20,7 @@ function toAnswer({ messageId, target }: Dispatch): Answer {
 /** A sender whose messenger does what the test says. */
 function begin(
   send: (dispatch: Dispatch) => Promise<Answer> = (dispatch) => Promise.resolve(toAnswer(dispatch)),
+  clock: Clock = systemClock,
 ) {
   const asked: string[] = [];
   const sent: Dispatch[] = [];
@@ -47,7 +51,7 @@ function begin(
     messenger,
     targets,
     replies,
-    clock: systemClock,
+    clock,
     defaultTimeoutMs: 10_000,
     canBeReached: () => true,
   });
@@ -70,6 +74,56 @@ describe('a broadcast', () => {
     const { sender } = begin(() => Promise.reject(new MembraneError('not_delivered', 'no way')));
     const { members } = await sender.broadcast('@all:oven', 1, {});
     expect(members).toMatchObject([{ id: 'oven', result: 'unreachable', error: { message: 'no way' } }]);
+  });
+});
+
+describe('a message whose reply is here before the word of its route', () => {
+  const handled = ({ messageId }: Dispatch): KnownEnvelope => ({
+    id: 'r',
+    sender: 'oven',
+    payload: 'done',
+    type: REPLY_TYPE,
+    correlation_id: messageId,
+  });
+
+  it('has that route where the word comes soon', async () => {
+    const { sender, replies } = begin(async (dispatch) => {
+      replies.take(handled(dispatch));
+      await new Promise((resolve) => setImmediate(resolve));
+      return toAnswer(dispatch);
+    });
+    const delivery = await sender.send('oven', 1, { waitFor: 'processed' });
+    expect(delivery).toMatchObject({ outcome: 'processed', route: { kind: 'ipc', address: 's' } });
+  });
+
+  it('says that the route is unknown where it fails, and what was tried', async () => {
+    const attempts = [{ route: 'ipc', address: 's', target: 'oven', result: 'not_delivered' }] as const;
+    const { sender, replies } = begin((dispatch) => {
+      replies.take(handled(dispatch));
+      return new Promise((_, reject) => {
+        setImmediate(() => reject(new MembraneError('not_delivered', 'no word', { details: { attempts } })));
+      });
+    });
+    const delivery = await sender.send('oven', 1, { waitFor: 'processed' });
+    expect(delivery).toMatchObject({
+      outcome: 'processed',
+      route: { kind: 'unknown', address: '' },
+      attempts,
+    });
+  });
+
+  it('does not wait for the word for long', async () => {
+    const clock = new FakeClock();
+    const { sender, replies } = begin((dispatch) => {
+      replies.take(handled(dispatch));
+      return new Promise(() => undefined);
+    }, clock);
+    const sent = sender.send('oven', 1, { waitFor: 'processed' });
+    await eventually('it waits for the word', () => clock.pending === 1);
+    clock.advance(1_000);
+    expect(await sent).toMatchObject({ outcome: 'processed', route: { kind: 'unknown' } });
+    // Who makes a request asks for no route.
+    expect(await sender.request('oven', 1, {})).toBe('done');
   });
 });
 
