@@ -93,7 +93,9 @@ export async function withMessage<Result>(
 export function describeDelivery({ target, outcome, route }: Delivery, timeoutMs: number): string {
   const name = `"${target}"`;
   const way = route.kind === 'relay' ? `by way of "${route.address}"` : `by ${route.kind}`;
-  if (outcome === 'processed') return `${name} has handled it, ${way}`;
+  if (outcome === 'processed') {
+    return route.kind === 'unknown' ? `${name} has handled it` : `${name} has handled it, ${way}`;
+  }
   if (outcome === 'accepted') return `${name} has it, ${way}`;
   const where = route.kind === 'mailbox' ? 'the registry keeps it' : `it lies in ${route.address}`;
   return `queued: ${where} for ${name}, for ${formatMs(timeoutMs)} at most`;

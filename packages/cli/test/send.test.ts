@@ -395,7 +395,18 @@ describe('broadcast', () => {
     });
     const json = await membrane(['broadcast', '@in*', 'x', '--id', 'cook', '--json']);
     expect([json.code, JSON.parse(json.stdout)]).toEqual([0, { target: '@in*', members: [] }]);
-    expect(await membrane(['broadcast', '@all:oven', 'x'])).toMatchObject({ code: 4, stdout: '' });
+    for (const target of ['@all:oven', '@subtree:oven']) {
+      expect(await membrane(['broadcast', target, 'x'])).toMatchObject({ code: 4, stdout: '' });
+    }
+  });
+
+  it('exits by 2 for wrong options', async () => {
+    const user = await begin();
+    await startReceiver(user, 'oven');
+    const broadcast = await user.membrane(['broadcast', 'oven', 'x', '--type', '']);
+    expect(broadcast).toMatchObject({ code: 2, stdout: '' });
+    expectWords(broadcast.stderr);
+    expect(broadcast.stderr).toContain('type must not be empty');
   });
 
   it('keeps it for those who are away', async () => {

@@ -8,7 +8,13 @@ export {
 } from '@membrane/protocol';
 export type { ClientEvents, Lease, LossReason } from './client-events.js';
 export type { DeadLetterInfo } from './messaging/dead-letters.js';
-export type { BroadcastReport, Delivery, MemberReport, SendOptions } from './messaging/delivery.js';
+export type {
+  BroadcastReport,
+  Delivery,
+  DeliveryRoute,
+  MemberReport,
+  SendOptions,
+} from './messaging/delivery.js';
 export type { MessageHandler } from './messaging/handler-group.js';
 export { giveBack } from './messaging/give-back.js';
 export type { MessagesOptions, OnMessageOptions } from './messaging/handlers.js';

@@ -7,6 +7,7 @@ import {
 } from '@membrane/protocol';
 import type { Clock } from '../clock.js';
 import { toMembraneError } from '../to-membrane-error.js';
+import { askInTime } from './ask-in-time.js';
 import type { AttemptLog } from './attempt-log.js';
 import type { Conversation } from './conversation.js';
 import type { KnownEnvelope } from './message.js';
@@ -50,6 +51,13 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 const FAIR_TRY_MS = 1_000;
 /** By so much timers of Node are early. */
 const EARLY_MS = 2;
+
+/** What receivers never say of a message: somebody else answers where one was. Of the mailbox alone they are final. */
+const WORDS_OF_STRANGERS: ReadonlySet<ErrorCode> = new Set([
+  'not_found',
+  'method_not_allowed',
+  'unsupported_media_type',
+]);
 
 /** A message on its way. */
 export interface Consignment {
@@ -140,7 +148,8 @@ export class Courier {
     const { routes, clock } = this.#parts;
     const { request, attempts, envelope } = consignment;
     const { target } = request;
-    const plan = routes.known(target) ?? (await routes.find(target));
+    const inTime = { clock, deadlineAtMs: consignment.deadlineAtMs, signal: consignment.signal };
+    const plan = routes.known(target) ?? (await askInTime((signal) => routes.find(target, signal), inTime));
     let failure: MembraneError | undefined;
     const tryAll = async (several: readonly Route[]): Promise<Receipt | undefined> => {
       for (const route of several) {
@@ -158,7 +167,11 @@ export class Courier {
     const direct = await tryAll(routes.choose(plan, request));
     if (direct !== undefined) return direct;
     attempts.skipped(plan.skipped);
-    const relayed = await tryAll(await routes.findRelays(plan.membrane, envelope.path ?? []));
+    const relays = await askInTime(
+      (signal) => routes.findRelays(plan.membrane, envelope.path ?? [], signal),
+      inTime,
+    );
+    const relayed = await tryAll(relays);
     if (relayed !== undefined) return relayed;
     const mailbox = request.answer === 'needed' ? undefined : routes.mailbox(target);
     if (mailbox !== undefined) {
@@ -203,13 +216,19 @@ export class Courier {
         ({ outcome, reply }) => {
           this.#parts.routes.worked(route);
           if (conversation !== undefined && envelope.sequence != null) {
-            const end = outcome === 'queued' ? { keptAt: route.key } : 'processed';
-            conversation.settle(envelope.stream ?? undefined, envelope.sequence, end);
+            const end = outcome === 'queued' ? { keptAt: route.key, untilMs: deadlineAtMs } : 'processed';
+            conversation.settle(
+              envelope.stream ?? undefined,
+              envelope.sequence,
+              end,
+              envelope.session ?? undefined,
+            );
           }
           return { outcome, reply, route };
         },
         (cause: unknown) => {
-          throw this.#noteFailure(consignment, route, { cause, startedAtMs, isAccepted });
+          const failure = { cause: ofThisRoute(route, cause), startedAtMs, isAccepted };
+          throw this.#noteFailure(consignment, route, failure);
         },
       );
   }
@@ -236,6 +255,15 @@ export class Courier {
 
 function verdictOn({ code }: MembraneError): Verdict {
   return VERDICTS[code] ?? 'final';
+}
+
+/** Such words are no verdict on the message: other routes, and the mailbox, may do. */
+function ofThisRoute({ kind, via }: Route, cause: unknown): unknown {
+  if (kind === 'mailbox' || !isMembraneError(cause) || !WORDS_OF_STRANGERS.has(cause.code)) return cause;
+  // A relay that does not know the receiver is well, and not to be spared by the messages for others.
+  const code = kind === 'relay' ? 'wrong_receiver' : 'not_delivered';
+  const message = `who answers at ${via.address} does not take it: ${cause.message} (${cause.code})`;
+  return new MembraneError(code, message, { cause });
 }
 
 function outOfTime({ request }: Consignment, cause: MembraneError): MembraneError {

@@ -1,5 +1,5 @@
 import type { DeliveryAttempt, DeliveryOutcome, JsonValue, MembraneError } from '@membrane/protocol';
-import type { RouteAddress } from '../transports/transport.js';
+import type { RouteKind } from '../transports/transport.js';
 
 export interface SendOptions {
   /**
@@ -23,13 +23,20 @@ export interface SendOptions {
   traceparent?: string | undefined;
 }
 
+export interface DeliveryRoute {
+  /** `unknown`: the reply is here, so the message is processed, and no route has said that it took it. */
+  readonly kind: RouteKind | 'unknown';
+  /** As `RouteAddress`; empty where it is not known. */
+  readonly address: string;
+}
+
 export interface Delivery {
   readonly messageId: string;
   /** The membrane that it went to. */
   readonly target: string;
   /** `queued`: durable on the way. `accepted`: in the receiver's memory. `processed`: its handler has returned. */
   readonly outcome: DeliveryOutcome;
-  readonly route: RouteAddress;
+  readonly route: DeliveryRoute;
   /** What was tried, the last few tries, the successful one last. */
   readonly attempts: readonly DeliveryAttempt[];
 }

@@ -11,6 +11,7 @@ import {
 import { waitWithSignal } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { toMembraneError } from '../to-membrane-error.js';
+import { askInTime } from './ask-in-time.js';
 import type { Answer, BroadcastReport, Delivery, MemberReport, SendOptions } from './delivery.js';
 import type { Message } from './message.js';
 import { newMessageId } from './message-id.js';
@@ -22,6 +23,8 @@ import type { Member, TargetFinder } from './target-finder.js';
 /** Members of a broadcast that are sent to at once. */
 const MAX_MEMBERS_AT_ONCE = 64;
 const MAX_TARGETS = 1_000;
+/** How long the word of a route is waited for when the reply is here already. */
+const ROUTE_WAIT_MS = 1_000;
 
 export interface MessageSenderParts {
   readonly id: string;
@@ -48,6 +51,7 @@ export class MessageSender {
     const target = this.#parse(text);
     if (target?.kind !== 'one') return this.#sendFound(text, payload, options);
     try {
+      this.#check(payload, options);
       const member = { id: target.id, instanceId: undefined, isBalanced: false };
       return this.#send(this.#toDispatch(member, payload, options), options).then(toDelivery);
     } catch (error) {
@@ -58,7 +62,7 @@ export class MessageSender {
   /** @throws MembraneError `handler_failed` with what the handler threw; as `send`. */
   async request(target: string, payload: JsonValue, options: SendOptions): Promise<JsonValue> {
     const dispatch = await this.#dispatch(target, payload, { ...options, replyTo: this.#parts.id });
-    const { reply } = await this.#sendAndWait(dispatch);
+    const { reply } = await this.#sendAndWait(dispatch, { tellsRoute: false });
     return reply ?? null;
   }
 
@@ -66,13 +70,24 @@ export class MessageSender {
     return this.send(replyTo ?? sender, payload, { type: REPLY_TYPE, ...options, correlationId: id });
   }
 
-  /** Never rejects for what befalls a member: that is in its report. */
+  /**
+   * Never rejects for what befalls a member: that is in its report.
+   * @throws MembraneError `invalid_request` for what is wrong for all of them; `not_found` where the target names
+   * somebody who does not exist.
+   */
   async broadcast(text: string, payload: JsonValue, options: SendOptions): Promise<BroadcastReport> {
-    const members = await this.#parts.targets.findAll(parseTarget(text));
+    const target = parseTarget(text);
+    this.#check(payload, options);
+    const { found: members, timeoutMs } = await this.#find(
+      (signal) => this.#parts.targets.findAll(target, signal),
+      options,
+    );
     const reports: MemberReport[] = [];
     const next = members.entries();
     const work = async (): Promise<void> => {
-      for (const [index, member] of next) reports[index] = await this.#sendToMember(member, payload, options);
+      for (const [index, member] of next) {
+        reports[index] = await this.#sendToMember(member, payload, { ...options, timeoutMs });
+      }
     };
     await Promise.all(Array.from({ length: Math.min(MAX_MEMBERS_AT_ONCE, members.length) }, work));
     return { target: text, members: reports };
@@ -115,21 +130,49 @@ export class MessageSender {
 
   async #dispatch(text: string, payload: JsonValue, options: SendOptions): Promise<Dispatch> {
     const target = parseTarget(text);
-    const id = target.kind === 'one' ? target.id : await this.#parts.targets.findOne(target);
-    return this.#toDispatch(
-      { id, instanceId: undefined, isBalanced: target.kind === 'any' },
-      payload,
+    this.#check(payload, options);
+    const isBalanced = target.kind === 'any';
+    if (isBalanced || target.kind === 'one') {
+      return this.#toDispatch({ id: target.id, instanceId: undefined, isBalanced }, payload, options);
+    }
+    const { found: id, timeoutMs } = await this.#find(
+      (signal) => this.#parts.targets.findOne(target, signal),
       options,
     );
+    const member = { id, instanceId: undefined, isBalanced };
+    return this.#toDispatch(member, payload, { ...options, timeoutMs });
   }
 
+  /**
+   * Looks up what a target means; the time that takes is the message's.
+   * @returns with the time that is left
+   */
+  async #find<Found>(
+    find: (signal: AbortSignal) => Promise<Found>,
+    { timeoutMs = this.#parts.defaultTimeoutMs, signal }: SendOptions,
+  ): Promise<{ found: Found; timeoutMs: number }> {
+    const { clock, messenger } = this.#parts;
+    const deadlineAtMs = clock.monotonicMs() + timeoutMs;
+    const wanted = signal === undefined ? messenger.closed : AbortSignal.any([signal, messenger.closed]);
+    const toLateError = (cause: MembraneError): MembraneError => {
+      const message = `its receiver was not looked up in time: ${cause.message}`;
+      return new MembraneError('not_delivered', message, { cause });
+    };
+    const found = await askInTime(find, { clock, deadlineAtMs, signal: wanted, toLateError });
+    return { found, timeoutMs: Math.max(1, deadlineAtMs - clock.monotonicMs()) };
+  }
+
+  #check(payload: JsonValue, options: SendOptions): void {
+    checkOptions(payload, options.timeoutMs ?? this.#parts.defaultTimeoutMs, options);
+  }
+
+  /** @param options checked ones */
   #toDispatch(
     { id, instanceId, isBalanced }: Member & { isBalanced: boolean },
     payload: JsonValue,
     options: SendOptions,
   ): Dispatch {
     const { timeoutMs = this.#parts.defaultTimeoutMs, stream, type, replyTo, correlationId } = options;
-    checkOptions(payload, timeoutMs, options);
     return {
       messageId: newMessageId(),
       target: id,
@@ -161,7 +204,7 @@ export class MessageSender {
   }
 
   /** Goes on where a message is only queued: its handler says by a message of its own that it has returned. */
-  async #sendAndWait(dispatch: Dispatch): Promise<Answer> {
+  async #sendAndWait(dispatch: Dispatch, { tellsRoute = true } = {}): Promise<Answer> {
     const { messenger, replies, clock, canBeReached } = this.#parts;
     const { messageId, timeoutMs, signal } = dispatch;
     // Nobody could tell a client that is not registered what became of a message that only waits somewhere.
@@ -174,10 +217,9 @@ export class MessageSender {
       const sent = messenger.send({ ...dispatch, answer: need });
       const first = await Promise.race([sent, reply.then(() => undefined)]);
       if (first !== undefined && first.outcome === 'processed') return first;
-      const answer = first ?? (await sent.catch(ignoreMembraneError));
+      const { route, attempts } = first ?? (tellsRoute ? await this.#waitForRoute(sent) : NO_ROUTE);
       const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
-      const value = await this.#waitFor(reply, leftMs, answer, signal);
-      const { route, attempts } = answer ?? { route: UNKNOWN_ROUTE, attempts: [] };
+      const value = await this.#waitFor(reply, leftMs, first, signal);
       return {
         messageId,
         target: dispatch.target,
@@ -188,6 +230,22 @@ export class MessageSender {
       };
     } finally {
       replies.forget(messageId);
+    }
+  }
+
+  /** Of a message whose reply is here: most likely its route is about to say so too. */
+  async #waitForRoute(sent: Promise<Answer>): Promise<Pick<Answer, 'route' | 'attempts'>> {
+    const limit = new AbortController();
+    const timer = this.#parts.clock.setTimer(() => {
+      limit.abort(new MembraneError('not_delivered', 'no route says that it took the message'));
+    }, ROUTE_WAIT_MS);
+    try {
+      return await waitWithSignal(sent, limit.signal);
+    } catch (error) {
+      if (!isMembraneError(error)) throw error;
+      return { ...NO_ROUTE, attempts: error.details.attempts ?? NO_ROUTE.attempts };
+    } finally {
+      timer.cancel();
     }
   }
 
@@ -229,13 +287,7 @@ function toDelivery(answer: Answer): Delivery {
   return delivery;
 }
 
-/** Where the reply was faster than the word of the route. */
-const UNKNOWN_ROUTE = { kind: 'mailbox', address: '' } as const;
-
-function ignoreMembraneError(error: unknown): undefined {
-  if (!isMembraneError(error)) throw error;
-  return undefined;
-}
+const NO_ROUTE = { route: { kind: 'unknown', address: '' }, attempts: [] } as const;
 
 function resultOf({ code }: MembraneError): MemberReport['result'] {
   if (code === 'expired') return 'expired';

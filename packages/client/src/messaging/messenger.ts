@@ -5,7 +5,7 @@ import type { Clock } from '../clock.js';
 import { LazyProcessHold } from '../lazy-process-hold.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { AttemptLog } from './attempt-log.js';
-import { Conversation } from './conversation.js';
+import { Conversation, MAX_LEAD } from './conversation.js';
 import type { Consignment, Courier, Receipt } from './courier.js';
 import type { Answer } from './delivery.js';
 import type { KnownEnvelope } from './message.js';
@@ -13,9 +13,6 @@ import type { Outbox } from './outbox.js';
 import { rejectWith } from './reject-with.js';
 import type { RouteFinder, RouteRequest } from './route-finder.js';
 import type { Route } from './route.js';
-
-/** How far the numbers of a stream may run ahead of its oldest message under way: receivers remember 65,536. */
-const MAX_LEAD = 60_000;
 
 /** Conversations whose numbers are remembered. */
 const MAX_CONVERSATIONS = 10_000;
@@ -80,7 +77,7 @@ export class Messenger {
       dispatch.signal?.throwIfAborted();
       this.#closed.signal.throwIfAborted();
       conversation = this.#conversation(nameOf(dispatch), dispatch.instanceId);
-      this.#assertRoom(conversation, dispatch.stream);
+      this.#assertRoom(conversation, dispatch);
     } catch (error) {
       return rejectWith(error);
     }
@@ -88,13 +85,14 @@ export class Messenger {
     this.#hold.add();
     if (this.#parts.outbox !== undefined)
       return this.#keepAndDeliver(this.#parts.outbox, dispatch, conversation);
-    const envelope = this.#wrap(dispatch, conversation.session, conversation.begin(dispatch.stream));
+    const sequence = conversation.begin(dispatch.stream);
+    const envelope = this.#wrap(dispatch, conversation.sessionOf(dispatch.stream), sequence);
     return this.#deliver(envelope, dispatch, conversation);
   }
 
   /** Sends one of an earlier run on; it is settled or buried when that is over. Never rejects. */
   async resume(envelope: KnownEnvelope, ttlMs: number): Promise<void> {
-    const { target = '', instance_id: instanceId, stream, sequence } = envelope;
+    const { target = '', instance_id: instanceId, session, stream, sequence } = envelope;
     const request = {
       target: target ?? '',
       instanceId: instanceId ?? undefined,
@@ -102,7 +100,7 @@ export class Messenger {
       answer: 'unneeded',
     } as const;
     const conversation = this.#conversation(nameOf(request), request.instanceId);
-    if (sequence != null) conversation.resume(stream ?? undefined, sequence);
+    if (sequence != null) conversation.resume(stream ?? undefined, sequence, session ?? undefined);
     const dispatch = { ...request, timeoutMs: ttlMs, signal: undefined, onAccepted: undefined };
     this.#pending += 1;
     this.#hold.add();
@@ -132,6 +130,11 @@ export class Messenger {
     });
   }
 
+  /** Aborts when this is closed. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
   /** Gives up what is under way, which rejects with `client_closed`; what an outbox keeps is sent in the next run. */
   close(): void {
     this.#closed.abort(new MembraneError('client_closed', 'this client was closed'));
@@ -144,7 +147,7 @@ export class Messenger {
     try {
       const sequence = outbox.nextSequence(nameOf(dispatch), stream);
       conversation.resume(stream, sequence);
-      envelope = this.#wrap(dispatch, conversation.session, sequence);
+      envelope = this.#wrap(dispatch, conversation.sessionOf(stream), sequence);
     } catch (error) {
       this.#end();
       throw error;
@@ -200,10 +203,10 @@ export class Messenger {
 
   async #giveUp(envelope: KnownEnvelope, conversation: Conversation, cause: unknown): Promise<void> {
     const error = toMembraneError(cause);
-    const { stream, sequence, id } = envelope;
+    const { session, stream, sequence, id } = envelope;
     const { routes, outbox, tell } = this.#parts;
     if (sequence != null) {
-      conversation.settle(stream ?? undefined, sequence, 'given-up');
+      conversation.settle(stream ?? undefined, sequence, 'given-up', session ?? undefined);
       if (stream != null) {
         routes.skip(envelope.target ?? '', { session: conversation.session, stream, sequence });
       }
@@ -224,11 +227,20 @@ export class Messenger {
   }
 
   /** @throws MembraneError `not_delivered` where too much is under way. */
-  #assertRoom(conversation: Conversation, stream: string | undefined): void {
-    if (this.#pending < this.#parts.maxPendingMessages && conversation.lead(stream) < MAX_LEAD) return;
+  #assertRoom(conversation: Conversation, { stream, target }: Dispatch): void {
+    if (this.#pending >= this.#parts.maxPendingMessages) {
+      throw new MembraneError(
+        'not_delivered',
+        `${this.#pending} messages of this client are under way already; wait for some of them`,
+      );
+    }
+    // Those of a stream stand behind its oldest one in any case; the others pass it.
+    const lead = stream === undefined ? 0 : conversation.lead(stream);
+    if (lead < MAX_LEAD) return;
     throw new MembraneError(
       'not_delivered',
-      `${this.#pending} messages of this client are under way already; wait for some of them`,
+      `stream "${stream}" to "${target}" is ${lead} messages ahead of its oldest one, which is not handled yet; ` +
+        'wait for that one, or use another stream',
     );
   }
 
@@ -241,7 +253,9 @@ export class Messenger {
     const epoch = outbox !== undefined || this.#forgotten === 0 ? '' : `.${this.#forgotten}`;
     // What goes to one instance is numbered apart from what goes to whichever is the first.
     const suffix = instanceId === undefined ? '' : `/${instanceId}`;
-    const conversation = new Conversation(`${session}${epoch}${suffix}`, outbox?.earlier);
+    const conversation = new Conversation(`${session}${epoch}${suffix}`, {
+      earlierRuns: outbox?.earlier,
+    });
     this.#conversations.set(name, conversation);
     return conversation;
   }

@@ -12,7 +12,7 @@ const MAX_PLANS = 10_000;
 
 export interface RouteFinderParts {
   readonly id: string;
-  readonly discover: (id: string) => Promise<FoundMembrane | undefined>;
+  readonly discover: (id: string, signal?: AbortSignal) => Promise<FoundMembrane | undefined>;
   readonly forget: (id: string) => void;
   /** False where no registry knows the id, not even as one that is away. */
   readonly isKnown: (id: string, signal: AbortSignal) => Promise<boolean>;
@@ -63,9 +63,9 @@ export class RouteFinder {
     return plan !== undefined && this.#parts.clock.monotonicMs() < plan.untilMs ? plan : undefined;
   }
 
-  /** @throws MembraneError `registry_unreachable` */
-  async find(target: string): Promise<DirectPlan> {
-    const membrane = await this.#parts.discover(target);
+  /** @throws MembraneError `registry_unreachable`; the reason of the signal. */
+  async find(target: string, signal?: AbortSignal): Promise<DirectPlan> {
+    const membrane = await this.#parts.discover(target, signal);
     const before = this.#plans.get(target);
     const untilMs = this.#parts.clock.monotonicMs() + PLAN_TTL_MS;
     const isSame =
@@ -105,17 +105,21 @@ export class RouteFinder {
    * Ways through membranes that relay: along the ancestors of the receiver, the nearest to it first, then along those
    * of this membrane. Each of them finds its own way on.
    */
-  async findRelays(receiver: FoundMembrane | undefined, path: readonly string[]): Promise<readonly Route[]> {
-    const own = await this.#parts.discover(this.#parts.id);
+  async findRelays(
+    receiver: FoundMembrane | undefined,
+    path: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly Route[]> {
+    const own = await this.#parts.discover(this.#parts.id, signal);
     const relays = new Map<string, FoundMembrane>();
     for (const start of [receiver, own]) {
-      for await (const ancestor of this.#ancestors(start)) relays.set(ancestor.id, ancestor);
+      for await (const ancestor of this.#ancestors(start, signal)) relays.set(ancestor.id, ancestor);
     }
     const routes: Route[] = [];
     for (const relay of relays.values()) {
       const isUsable = relay.relay && relay.id !== this.#parts.id && relay.id !== receiver?.id;
       if (!isUsable || path.includes(relay.id)) continue;
-      const plan = this.known(relay.id) ?? (await this.find(relay.id));
+      const plan = this.known(relay.id) ?? (await this.find(relay.id, signal));
       for (const via of this.choose(plan, toRelay(relay.id))) {
         // What lies on a volume is read by its owner alone.
         if (via.kind === 'shared-volume') continue;
@@ -127,14 +131,14 @@ export class RouteFinder {
   }
 
   /** True where `ancestor` is above a membrane in the tree. */
-  async isBelow(id: string, ancestor: string): Promise<boolean> {
-    for await (const above of this.#ancestors(await this.discover(id)))
+  async isBelow(id: string, ancestor: string, signal?: AbortSignal): Promise<boolean> {
+    for await (const above of this.#ancestors(await this.discover(id, signal), signal))
       if (above.id === ancestor) return true;
     return false;
   }
 
-  discover(id: string): Promise<FoundMembrane | undefined> {
-    return this.#parts.discover(id);
+  discover(id: string, signal?: AbortSignal): Promise<FoundMembrane | undefined> {
+    return this.#parts.discover(id, signal);
   }
 
   /** False where nobody has the id, nor had it lately. Asked of the registry only where nobody is found. */
@@ -201,10 +205,13 @@ export class RouteFinder {
     return { instances, routes: instances.flatMap(({ routes }) => routes), skipped };
   }
 
-  async *#ancestors(start: FoundMembrane | undefined): AsyncIterable<FoundMembrane> {
+  async *#ancestors(
+    start: FoundMembrane | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncIterable<FoundMembrane> {
     let parent = start?.parent ?? null;
     for (let depth = 0; parent !== null && depth < LIMITS.maxTreeDepth; depth += 1) {
-      const ancestor = await this.#parts.discover(parent);
+      const ancestor = await this.#parts.discover(parent, signal);
       if (ancestor === undefined) return;
       yield ancestor;
       parent = ancestor.parent;

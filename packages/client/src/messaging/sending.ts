@@ -10,6 +10,7 @@ import { MailboxTransport } from '../transports/mailbox-transport.js';
 import { SharedVolumeTransport } from '../transports/shared-volume-transport.js';
 import { StreamTransport } from '../transports/stream-transport.js';
 import type { Transport } from '../transports/transport.js';
+import { askInTime } from './ask-in-time.js';
 import { Courier, type Receipt } from './courier.js';
 import { OutboxDeadLetters } from './outbox-dead-letters.js';
 import { Outbox } from './outbox.js';
@@ -79,8 +80,8 @@ export class Sending {
       targets: new TargetFinder({
         id,
         ownParent: parts.ownParent,
-        discover: (name) => routes.discover(name),
-        list: (filter) => api.iterateMembranes(filter),
+        discover: (name, signal) => routes.discover(name, signal),
+        list: (filter, signal) => api.iterateMembranes(filter, { signal }),
       }),
       replies,
       clock,
@@ -118,7 +119,7 @@ export class Sending {
     };
     const routes = new RouteFinder({
       id: options.id,
-      discover: (id) => discover(id, resolver, api),
+      discover: (id, signal) => discover(id, signal, { resolver, api }),
       forget: (id) => resolver?.forget(id),
       isKnown: (id, signal) => isKnown(id, { api, sender: options.id, signal }),
       realms: own,
@@ -147,7 +148,11 @@ export class Sending {
     const { id } = this.#parts.options;
     const target = envelope.target ?? id;
     const from = envelope.path?.at(-2) ?? envelope.sender;
-    if (!(await this.#routes.isBelow(target, id)) && !(await this.#routes.isBelow(from, id))) {
+    const isBetween = async (signal: AbortSignal): Promise<boolean> =>
+      (await this.#routes.isBelow(target, id, signal)) || (await this.#routes.isBelow(from, id, signal));
+    const deadlineAtMs = systemClock.monotonicMs() + ttlMs;
+    const { closed } = this.#messenger;
+    if (!(await askInTime(isBetween, { clock: systemClock, deadlineAtMs, signal: closed }))) {
       throw new MembraneError('wrong_receiver', `neither "${from}" nor "${target}" is below "${id}"`);
     }
     return this.#messenger.forward(envelope, ttlMs);
@@ -173,11 +178,11 @@ export class Sending {
 
 async function discover(
   id: string,
-  resolver: Resolver | undefined,
-  api: RegistryApi,
+  signal: AbortSignal | undefined,
+  { resolver, api }: Pick<SendingParts, 'resolver' | 'api'>,
 ): Promise<FoundMembrane | undefined> {
-  if (resolver !== undefined) return resolver.resolve(id, { useCache: true });
-  const found = await api.discover(id);
+  if (resolver !== undefined) return resolver.resolve(id, { useCache: true, signal });
+  const found = await api.discover(id, { signal });
   return found === undefined ? undefined : { ...found, isStale: false };
 }
 

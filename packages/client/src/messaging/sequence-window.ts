@@ -1,4 +1,7 @@
-/** The sender of unordered messages never runs further ahead than that from its lowest one that is not settled. */
+/**
+ * Within a session the sender of unordered messages never runs further ahead than that from its lowest one that is not
+ * settled.
+ */
 export const SEQUENCE_WINDOW = 65_536;
 
 const WORD_BITS = 32;

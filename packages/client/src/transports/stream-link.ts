@@ -261,6 +261,8 @@ async function readRefusal(response: IncomingMessage): Promise<LinkEnd> {
       JSON.parse(text),
       Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
     );
+    // So a receiver says behind a proxy that has taken the upgrade out; POST gets through.
+    if (error?.code === 'method_not_allowed') return { kind: 'no-web-socket', reason: error.message };
     if (error !== undefined) return { kind: 'refused', error };
   } catch {
     // Then it is no receiver's answer.

@@ -96,9 +96,11 @@ function begin(
   const transport = new ScriptedTransport(scripts);
   const byId = new Map(membranes.map((one) => [one.id, one]));
   const forgotten: string[] = [];
+  /** Ids that the registry does not answer for. */
+  const silentFor = new Set<string>();
   const routes = new RouteFinder({
     id: 'cook',
-    discover: (id) => Promise.resolve(byId.get(id)),
+    discover: (id) => (silentFor.has(id) ? new Promise(() => undefined) : Promise.resolve(byId.get(id))),
     forget: (id) => forgotten.push(id),
     isKnown: () => Promise.resolve(true),
     realms: { ipc: 's', 'shared-volume': 'v' },
@@ -118,7 +120,7 @@ function begin(
     attempts: new AttemptLog(),
     ...given,
   });
-  return { transport, courier, consign, forgotten, byId };
+  return { transport, courier, consign, forgotten, byId, silentFor };
 }
 
 const addressesOf = ({ sent }: ScriptedTransport): string[] => sent.map(({ address }) => address);
@@ -210,6 +212,22 @@ describe('a message', () => {
     },
   );
 
+  it.each(['not_found', 'method_not_allowed', 'unsupported_media_type'] as const)(
+    'goes on where %s is said by somebody who is no receiver, and ends where the mailbox says it',
+    async (code) => {
+      const { transport, courier, consign, forgotten } = begin({
+        'oven-socket': [code],
+        'oven-volume': [code],
+        oven: [QUEUED, code],
+      });
+      expect((await courier.deliver(consign())).route.kind).toBe('mailbox');
+      expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven']);
+      // The address is an old one.
+      expect(forgotten).toEqual(['oven']);
+      await expect(courier.deliver(consign())).rejects.toMatchObject({ code });
+    },
+  );
+
   it('is given up at its deadline, with what was tried', async () => {
     const { courier, consign } = begin({ 'oven-socket': ['inbox_full'] });
     const deadlineAtMs = systemClock.monotonicMs() + 100;
@@ -221,6 +239,26 @@ describe('a message', () => {
       address: 'oven-socket',
       result: 'inbox_full',
     });
+  });
+
+  it.each(['oven', 'cook'])('waits for a registry that is silent of %s until its deadline', async (id) => {
+    const { courier, consign, silentFor } = begin({});
+    silentFor.add(id);
+    const deadlineAtMs = systemClock.monotonicMs() + 50;
+    await expect(courier.deliver(consign({ deadlineAtMs }))).rejects.toMatchObject({
+      code: 'not_delivered',
+      message: '"oven" was not reached in time: the registry did not answer',
+      cause: expect.objectContaining({ code: 'registry_unreachable' }) as unknown,
+    });
+  });
+
+  it.each(['oven', 'cook'])('waits for a registry that is silent of %s while it is wanted', async (id) => {
+    const { courier, consign, silentFor } = begin({});
+    silentFor.add(id);
+    const abort = new AbortController();
+    const delivering = courier.deliver(consign({ signal: abort.signal }));
+    abort.abort(new Error('enough'));
+    await expect(delivering).rejects.toThrow('enough');
   });
 
   it('has its receiver looked for again where the address is somebody else’s', async () => {

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { JsonValue } from '@membrane/protocol';
@@ -145,6 +148,29 @@ describe('a message', () => {
     await expect(sent).rejects.toThrow('enough');
     const other = cook.sendMessage('mute', 1, { type: 'slow' });
     await Promise.all([expect(other).rejects.toMatchObject({ code: 'client_closed' }), cook.close()]);
+  });
+
+  it('is given up in time where the registry takes connections and is silent', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      const registryUrl = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const { client: cook } = createClient('cook', { registryUrl, timeoutMs: 60_000 });
+      const options = { timeoutMs: 200 };
+      const late = { code: 'not_delivered', message: expect.stringContaining('did not answer') as string };
+      await Promise.all([
+        expect(cook.sendMessage('oven', 1, options)).rejects.toMatchObject(late),
+        expect(cook.request('@out', 1, options)).rejects.toMatchObject(late),
+        expect(cook.broadcast('@subtree:oven', 1, options)).rejects.toMatchObject(late),
+        expect(cook.sendMessage('oven', 1, { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
+          name: 'TimeoutError',
+        }),
+      ]);
+      await cook.close();
+    } finally {
+      silent.closeAllConnections();
+      silent.close();
+    }
   });
 
   it.each([

@@ -204,6 +204,21 @@ describe('an address that speaks no WebSocket', () => {
     }
   });
 
+  it('is one that a proxy hides, which takes the upgrade out', async () => {
+    const problem = JSON.stringify(toProblem(new MembraneError('method_not_allowed', 'wants a WebSocket')));
+    const receiver = transports.keep(
+      await openFakeReceiver({
+        onRequest: answering(204),
+        onUpgrade: (_, socket) =>
+          socket.end(
+            `HTTP/1.1 405 Method Not Allowed\r\nContent-Type: ${PROBLEM_MEDIA_TYPE}\r\nConnection: close\r\n\r\n${problem}`,
+          ),
+      }),
+    );
+    const sent = transports.stream().send(message(1), receiver.to);
+    await expect(sent).resolves.toEqual({ outcome: 'processed' });
+  });
+
   it('is none that says what is wrong, nor a proxy that cannot go on', async () => {
     const problem = JSON.stringify(toProblem(new MembraneError('not_found', 'nothing here')));
     const told = transports.keep(
