@@ -100,6 +100,14 @@ describe('dead-letters', () => {
     ).toEqual([]);
   });
 
+  it('of a name that nobody has are none, and asking makes no inbox', async () => {
+    const user = await begin();
+    const { code, stderr } = await user.membrane(['dead-letters', 'list', '--id', 'typo']);
+    expect([code, stderr]).toEqual([0, 'no dead letters\n']);
+    const inboxes = join(user.environment['MEMBRANE_SHARED_ROOT'] ?? '', 'inbox');
+    expect(await readdir(inboxes).catch(() => [])).toEqual([]);
+  });
+
   it('are those whose time was over too', async () => {
     const user = await begin();
     await interrupt(await startReceiver(user, 'oven'));

@@ -73,14 +73,19 @@ export interface InboxOwner {
   readonly sharedRoot: string | undefined;
 }
 
+/** Where the inbox of a membrane on the shared volume is. Other instances than the default one have their own. */
+export async function findInbox(owner: InboxOwner): Promise<string> {
+  const { id, instanceId } = owner;
+  const name = instanceId === DEFAULT_INSTANCE_ID ? id : `${id}@${instanceId}`;
+  return resolve(await findSharedRoot(owner), namespacePart(owner), 'inbox', name);
+}
+
 /**
- * The inbox of a membrane on the shared volume, which is made. Other instances than the default one have their own.
+ * The same, which is made.
  * @throws MembraneError `invalid_request` where it cannot be made.
  */
 export async function makeInbox(owner: InboxOwner): Promise<string> {
-  const { id, instanceId } = owner;
-  const name = instanceId === DEFAULT_INSTANCE_ID ? id : `${id}@${instanceId}`;
-  const inbox = resolve(await findSharedRoot(owner), namespacePart(owner), 'inbox', name);
+  const inbox = await findInbox(owner);
   try {
     await mkdir(inbox, { recursive: true });
   } catch (cause) {
