@@ -1,4 +1,4 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
@@ -7,6 +7,7 @@ import {
   MembraneError,
   type CommunicationMode,
 } from '@membrane/protocol';
+import { makeDirectory } from './messaging/durable-files.js';
 
 /** The shared volume of a container, by convention. */
 export const DEFAULT_SHARED_ROOT = '/opt/membrane/communication';
@@ -87,7 +88,7 @@ export async function findInbox(owner: InboxOwner): Promise<string> {
 export async function makeInbox(owner: InboxOwner): Promise<string> {
   const inbox = await findInbox(owner);
   try {
-    await mkdir(inbox, { recursive: true });
+    await makeDirectory(inbox);
   } catch (cause) {
     throw new MembraneError(
       'invalid_request',

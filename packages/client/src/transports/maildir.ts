@@ -1,8 +1,8 @@
 import { renameSync } from 'node:fs';
-import { lstat, mkdir, opendir, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { lstat, opendir, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MembraneError } from '@membrane/protocol';
-import { isMissing, placeFile } from '../messaging/durable-files.js';
+import { isMissing, makeDirectory, placeFile } from '../messaging/durable-files.js';
 import { claimedName, parseWaitingName } from './maildir-name.js';
 
 /** The file beside a dead letter that says why. */
@@ -44,7 +44,7 @@ export class Maildir {
   /** Makes what is missing; `new/` comes last, since senders take it for a sign that the others are there. */
   async make(): Promise<void> {
     for (const directory of [this.temporary, this.claimed, this.dead, this.waiting]) {
-      await mkdir(directory, { recursive: true });
+      await makeDirectory(directory);
     }
   }
 

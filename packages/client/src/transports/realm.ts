@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { link, open, readFile, rm } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembraneError } from '@membrane/protocol';
-import { isMissing, syncDirectory, systemCodeOf } from '../messaging/durable-files.js';
+import { isMissing, makeDirectory, syncDirectory, systemCodeOf } from '../messaging/durable-files.js';
 
 /** The files that tell whether two membranes see one directory. */
 export const VOLUME_MARKER = '.membrane-volume';
@@ -59,7 +59,7 @@ async function readMarker(directory: string, name: string, what: string, mode?: 
   try {
     const found = await look(path);
     if (found !== undefined) return found;
-    await mkdir(directory, { recursive: true, ...(mode === undefined ? {} : { mode }) });
+    await makeDirectory(directory, { mode });
     await place(directory, path, `${randomBytes(ID_BYTES).toString('hex')}\n`);
     const made = await look(path);
     if (made !== undefined) return made;
