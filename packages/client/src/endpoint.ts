@@ -78,7 +78,8 @@ export interface InboxOwner {
 export async function findInbox(owner: InboxOwner): Promise<string> {
   const { id, instanceId } = owner;
   const name = instanceId === DEFAULT_INSTANCE_ID ? id : `${id}@${instanceId}`;
-  return resolve(await findSharedRoot(owner), namespacePart(owner), 'inbox', name);
+  const { directory } = await locateSharedRoot(owner);
+  return resolve(directory, namespacePart(owner), 'inbox', name);
 }
 
 /**
@@ -87,7 +88,9 @@ export async function findInbox(owner: InboxOwner): Promise<string> {
  */
 export async function makeInbox(owner: InboxOwner): Promise<string> {
   const inbox = await findInbox(owner);
+  const root = await locateSharedRoot(owner);
   try {
+    await makeDirectory(root.directory, root);
     await makeDirectory(inbox);
   } catch (cause) {
     throw new MembraneError(
@@ -99,9 +102,21 @@ export async function makeInbox(owner: InboxOwner): Promise<string> {
   return inbox;
 }
 
-/** The directory that stands for the shared volume: the one that was named, the one of a container, or the user's. */
-export async function findSharedRoot({ sharedRoot }: Pick<InboxOwner, 'sharedRoot'>): Promise<string> {
-  return resolve(sharedRoot ?? ((await canWrite(DEFAULT_SHARED_ROOT)) ? DEFAULT_SHARED_ROOT : userRoot()));
+export interface SharedRoot {
+  readonly directory: string;
+  /** Where it has to be made. Undefined: as the umask says, since who shares it is not known. */
+  readonly mode: number | undefined;
+}
+
+/**
+ * The directory that stands for the shared volume: the one that was named, the one of a container, or the user's, which
+ * is nobody else's affair.
+ */
+export async function locateSharedRoot({ sharedRoot }: Pick<InboxOwner, 'sharedRoot'>): Promise<SharedRoot> {
+  const shared = sharedRoot ?? ((await canWrite(DEFAULT_SHARED_ROOT)) ? DEFAULT_SHARED_ROOT : undefined);
+  return shared === undefined
+    ? { directory: resolve(userRoot()), mode: 0o700 }
+    : { directory: resolve(shared), mode: undefined };
 }
 
 /** Names are unique within a namespace, so every namespace but the default one has a part of its own. */

@@ -1,11 +1,43 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findInbox, makeInbox } from '../src/endpoint.js';
+import { Realms } from '../src/messaging/realms.js';
+import { parseClientOptions } from '../src/options.js';
 import { useTemporaryDirectories } from './support/temporary-directory.js';
 
 const makeDirectory = useTemporaryDirectories();
 
 const OVEN = { id: 'oven', namespace: 'default', instanceId: 'default' };
+
+const environment = { ...process.env };
+afterEach(() => {
+  process.env = { ...environment };
+});
+
+async function modeOf(path: string): Promise<number> {
+  return (await stat(path)).mode & 0o777;
+}
+
+describe('the root in the state directory of the user', () => {
+  it.each([
+    ['an inbox', () => makeInbox({ ...OVEN, sharedRoot: undefined })],
+    ['its realm', () => new Realms(parseClientOptions('oven')).ofVolume()],
+  ])('is of that user alone where it is made for %s', async (_, work) => {
+    const state = await makeDirectory();
+    process.env['XDG_STATE_HOME'] = state;
+    // Where the convention has its place, that one is used.
+    const isShared = await findInbox({ ...OVEN, sharedRoot: undefined });
+    if (!isShared.startsWith(state)) return;
+    await work();
+    expect(await modeOf(join(state, 'membrane', 'communication'))).toBe(0o700);
+  });
+
+  it('has the mode of the umask where it was named', async () => {
+    const sharedRoot = join(await makeDirectory(), 'shared');
+    await makeInbox({ ...OVEN, sharedRoot });
+    expect(await modeOf(sharedRoot)).toBe(0o777 & ~process.umask());
+  });
+});
 
 describe('an inbox', () => {
   it.each([

@@ -65,10 +65,16 @@ export class DirectorySync {
 /**
  * Has a file appear whole under its name; it survives a loss of power once its directory was synced.
  * @param temporary a path on the same file system, that nobody else writes
+ * @param mode less what the umask takes away
  */
-export async function placeFile(path: string, temporary: string, content: string): Promise<void> {
+export async function placeFile(
+  path: string,
+  temporary: string,
+  content: string,
+  mode = 0o600,
+): Promise<void> {
   try {
-    const handle = await open(temporary, 'w', 0o600);
+    const handle = await open(temporary, 'w', mode);
     try {
       await handle.writeFile(content);
       await handle.sync();

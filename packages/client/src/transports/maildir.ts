@@ -3,6 +3,7 @@ import { lstat, opendir, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MembraneError } from '@membrane/protocol';
 import { isMissing, makeDirectory, placeFile } from '../messaging/durable-files.js';
+import { SHARED_FILE_MODE } from './durable-writer.js';
 import { claimedName, parseWaitingName } from './maildir-name.js';
 
 /** The file beside a dead letter that says why. */
@@ -95,6 +96,7 @@ export class Maildir {
       join(this.dead, causeName),
       join(this.temporary, `${causeName}.${process.pid}`),
       cause,
+      SHARED_FILE_MODE,
     ).catch(() => undefined);
     await rename(path, join(this.dead, base)).catch(ignoreMissing);
   }

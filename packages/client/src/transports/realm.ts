@@ -24,10 +24,11 @@ const BOOT_TIME_GRAIN_S = 600;
 /**
  * The realm of a shared volume: an id in a file at its root, which is made (with the root) where it is missing. All who
  * mount the volume read the same one. A copy of the volume has the id too: remove the file from the copy.
+ * @param mode of the root where it is made; without it, what the umask leaves
  * @throws MembraneError `invalid_request` where the file can neither be read nor made, or holds something else.
  */
-export function volumeRealm(root: string): Promise<string> {
-  return readMarker(root, VOLUME_MARKER, 'shared volume');
+export function volumeRealm(root: string, mode?: number): Promise<string> {
+  return readMarker(root, VOLUME_MARKER, 'shared volume', mode);
 }
 
 /**

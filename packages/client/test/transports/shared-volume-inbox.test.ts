@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MembraneError } from '@membrane/protocol';
 import type { DeadLetterInfo } from '../../src/messaging/dead-letters.js';
@@ -127,7 +127,8 @@ describe('an inbox directory', () => {
     const { root, directory, to } = await makeVolume();
     const taker = new FakeTaker();
     await openInbox(directory, taker, { claimLeaseMs: 150 }).start();
-    await rm(directory, { recursive: true });
+    // It may be made anew while it is removed.
+    await rm(directory, { recursive: true, maxRetries: 20 });
     await eventually('it is there again', () =>
       namesIn(directory, 'new').then(
         () => true,
@@ -259,6 +260,21 @@ describe('a message that is refused', () => {
     expect(envelope).not.toHaveProperty('session');
     expect(await letters.list({ limit: 10 })).toEqual([]);
     expect(await namesIn(directory, 'dead')).toEqual([]);
+  });
+
+  it('has files that whoever the umask lets may read, also for the causes of dead letters', async () => {
+    const { root, directory, to } = await makeVolume();
+    const taker = new FakeTaker();
+    taker.onTake = ({ finish }) => {
+      finish({ outcome: 'failed', error: new MembraneError('handler_failed', 'no') });
+    };
+    await openTransport(root).send(message('clumsy'), to);
+    await openInbox(directory, taker).start();
+    await eventually('it is dead', async () => (await namesIn(directory, 'dead')).length === 2);
+    for (const name of await namesIn(directory, 'dead')) {
+      const { mode } = await stat(join(directory, 'dead', name));
+      expect(mode & 0o777).toBe(0o666 & ~process.umask());
+    }
   });
 
   it('has no dead letters where nobody received anything yet', async () => {
