@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMembraneError, LIMITS } from '@membrane/protocol';
 import type { DeadLetterChange, DeadLetterInfo, DeadLetterPlace } from '../messaging/dead-letters.js';
@@ -60,14 +60,14 @@ export class DeadLetterDirectory implements DeadLetterPlace {
         },
         JSON.stringify(revive(envelope)),
       );
-      await this.#remove(name);
+      await this.#maildir.discardDead(name);
       return true;
     });
   }
 
   discard({ messageIds }: DeadLetterChange = {}): Promise<number> {
     return this.#change(messageIds, async (name) => {
-      await this.#remove(name);
+      await this.#maildir.discardDead(name);
       return true;
     });
   }
@@ -120,11 +120,6 @@ export class DeadLetterDirectory implements DeadLetterPlace {
       diedAtMs: diedAtMs ?? (envelope?.timestamp ?? 0) * 1_000,
       envelope,
     };
-  }
-
-  async #remove(name: string): Promise<void> {
-    await rm(join(this.#maildir.dead, name), { force: true, recursive: true });
-    await rm(join(this.#maildir.dead, name + CAUSE_SUFFIX), { force: true });
   }
 
   #guard<Value>(work: () => Promise<Value>): Promise<Value> {
