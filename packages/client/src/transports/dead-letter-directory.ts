@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMembraneError, LIMITS } from '@membrane/protocol';
+import { isMembraneError, LIMITS, MembraneError } from '@membrane/protocol';
 import type { DeadLetterChange, DeadLetterInfo, DeadLetterPlace } from '../messaging/dead-letters.js';
 import { guardFiles, isMissing } from '../messaging/durable-files.js';
 import type { KnownEnvelope } from '../messaging/message.js';
@@ -72,6 +72,7 @@ export class DeadLetterDirectory implements DeadLetterPlace {
     });
   }
 
+  /** What cannot be done with one letter keeps nothing from the others; it is told when all were seen to. */
   #change(
     messageIds: readonly string[] | undefined,
     work: (name: string, envelope: KnownEnvelope | undefined) => Promise<boolean>,
@@ -79,12 +80,23 @@ export class DeadLetterDirectory implements DeadLetterPlace {
     const chosen = messageIds === undefined ? undefined : new Set(messageIds);
     return this.#guard(async () => {
       let count = 0;
+      const failures: { name: string; error: unknown }[] = [];
       for (const name of await this.#names()) {
         const envelope = this.#read(name);
         if (envelope === 'gone' || chosen?.has(envelope?.id ?? name) === false) continue;
-        if (await work(name, envelope)) count += 1;
+        try {
+          if (await work(name, envelope)) count += 1;
+        } catch (error) {
+          failures.push({ name, error });
+        }
       }
-      return count;
+      const [first] = failures;
+      if (first === undefined) return count;
+      throw new MembraneError(
+        'store_unavailable',
+        `${failures.length} of ${count + failures.length} dead letters in ${this.#directory} stay as they are; ${first.name}: ${(first.error as Error).message}`,
+        { cause: first.error },
+      );
     });
   }
 
