@@ -341,6 +341,22 @@ describe('request', () => {
   });
 });
 
+describe('a target that is seen from its sender', () => {
+  it.each([
+    ['broadcast', '@in*'],
+    ['broadcast', '@siblings'],
+    ['broadcast', '@subtree'],
+    ['send', '@out'],
+    ['request', '@in:oven'],
+  ])('%s %s exits by 2 where nobody said who that is', async (verb, target) => {
+    const { membrane } = await createUser(NOBODY);
+    const { code, stdout, stderr } = await membrane([verb, target, 'hi']);
+    expect([code, stdout]).toEqual([2, '']);
+    expectWords(stderr);
+    expect(stderr).toContain(`${target} is seen from its sender, so say who you are: by --id, `);
+  });
+});
+
 describe('broadcast', () => {
   it('tells what became of it at each, and exits by 0 where all have it', async () => {
     const user = await begin();

@@ -23,8 +23,12 @@ export function broadcastCommand(
         withMessageOptions(parser, 'whom: @in* (all children), @siblings, @subtree, @subtree:ID, @all:ID'),
       ).example('$0 broadcast @subtree:house "lights out"', 'everybody below house'),
     handler: async (args) => {
-      const { result: report } = await withMessage(args, output, (client, payload, options) =>
-        client.broadcast(args.target, payload, { ...options, waitFor: args['wait-for'] }),
+      const { result: report } = await withMessage(
+        args,
+        output,
+        (client, payload, options) =>
+          client.broadcast(args.target, payload, { ...options, waitFor: args['wait-for'] }),
+        { isToMany: true },
       );
       await print(report, args, output);
       const missed = report.members.filter(({ error }) => error !== undefined).length;
