@@ -34,7 +34,7 @@ export function withMessageOptions(parser: Argv<GlobalArguments>, target: string
       type: 'string',
       demandOption: true,
       description:
-        'a text; @FILE for what is in a file, - for standard input, @@… for a text that begins with @',
+        'a text; @FILE for what is in a file, - for standard input (also for a text that begins with -), @@… for one that begins with @',
     })
     .options({
       'json-payload': { type: 'boolean', default: false, description: 'the message is JSON, not a text' },

@@ -148,6 +148,8 @@ describe('dead-letters', () => {
     const { code, stdout, stderr } = await membrane(['dead-letters', 'discard', '--id', 'oven', 'a', 'b']);
     expect([code, stdout]).toEqual([4, '']);
     expect(stderr).toBe('0 discarded\nmembrane: 2 of them are no dead letters of "oven"\n');
+    const one = await membrane(['dead-letters', 'discard', '--id', 'oven', 'a']);
+    expect(one.stderr).toBe('0 discarded\nmembrane: "a" is no dead letter of "oven"\n');
   });
 
   it.each([

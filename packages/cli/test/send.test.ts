@@ -414,6 +414,19 @@ describe('broadcast', () => {
     expect(await membrane(['broadcast', '@all:oven', 'x'])).toMatchObject({ code: 4, stdout: '' });
   });
 
+  it('exits by 4 for a subtree of nobody, and by 0 for one with nobody in it', async () => {
+    const { membrane, registry } = await begin();
+    const none = await membrane(['broadcast', '@subtree:typo', 'x']);
+    expect([none.code, none.stdout]).toEqual([4, '']);
+    expectWords(none.stderr);
+    expect(none.stderr).toContain('there is no membrane "typo"');
+    await registerAt(registry.url, { id: 'house' });
+    expect(await membrane(['broadcast', '@subtree:house', 'x'])).toMatchObject({
+      code: 0,
+      stderr: 'no membrane is meant by @subtree:house\n',
+    });
+  });
+
   it('keeps it for those who are away', async () => {
     const user = await begin();
     await interrupt(await startReceiver(user, 'oven'));

@@ -90,10 +90,12 @@ function changeCommand(
         if (args.json) output.data(JSON.stringify({ success: true, changed }));
         else output.say(`${changed} ${action === 'requeue' ? 'put back' : 'discarded'}`);
         if (changed < messages.length) {
-          throw new CommandError(
-            `${messages.length - changed} of them are no dead letters of "${client.id}"`,
-            EXIT_CODES.notFound,
-          );
+          const missing = messages.length - changed;
+          const which =
+            messages.length === 1
+              ? `"${toPrintable(messages.join())}" is no dead letter`
+              : `${missing} of them ${missing === 1 ? 'is no dead letter' : 'are no dead letters'}`;
+          throw new CommandError(`${which} of "${client.id}"`, EXIT_CODES.notFound);
         }
       });
     },
