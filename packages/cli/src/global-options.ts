@@ -141,10 +141,14 @@ export async function readDuration(
   throw new CommandError(`--${flag} must be a duration ${words}, as "5s"; got "${text}"`, EXIT_CODES.usage);
 }
 
+/** False where the id was made up for this command. */
+export function isNamed({ options }: NamespaceClient): boolean {
+  return options.settings.some(({ name, source }) => name === 'id' && source !== 'default');
+}
+
 /** Whom the command is about, where that cannot be guessed. */
 export function assertNamed(client: NamespaceClient): void {
-  const isNamed = client.options.settings.some(({ name, source }) => name === 'id' && source !== 'default');
-  if (isNamed) return;
+  if (isNamed(client)) return;
   throw new CommandError(
     'which membrane? name it by --id, by MEMBRANE_ID, or as membraneId in a config file',
     EXIT_CODES.usage,

@@ -2,7 +2,7 @@ import type { Delivery, DeliveryAttempt, NamespaceClient, SendOptions } from '@m
 import type { Argv } from 'yargs';
 import { CommandError } from './command-error.js';
 import { EXIT_CODES } from './exit-codes.js';
-import { nameFlag, openClient, readDuration, type GlobalArguments } from './global-options.js';
+import { isNamed, nameFlag, openClient, readDuration, type GlobalArguments } from './global-options.js';
 import { toPrintable, type Output } from './output.js';
 import { formatMs } from './lease-words.js';
 import { readPayload } from './payload.js';
@@ -34,7 +34,7 @@ export function withMessageOptions(parser: Argv<GlobalArguments>, target: string
       type: 'string',
       demandOption: true,
       description:
-        'a text; @FILE for what is in a file, - for standard input, @@… for a text that begins with @',
+        'a text; @FILE for what is in a file, - for standard input (also for a text that begins with -), @@… for one that begins with @',
     })
     .options({
       'json-payload': { type: 'boolean', default: false, description: 'the message is JSON, not a text' },
@@ -72,6 +72,7 @@ export async function withMessage<Result>(
   args: MessageArguments,
   output: Output,
   send: (client: NamespaceClient, payload: never, options: SendOptions) => Promise<Result>,
+  { isToMany = false } = {},
 ): Promise<Sent<Result>> {
   const payload = await readPayload(args.message, args['json-payload']);
   const given = await readDuration('timeout', args.timeout, DEADLINE_RANGE);
@@ -79,6 +80,7 @@ export async function withMessage<Result>(
   // The time is that of the message; a call to the registry has its own.
   const client = await openClient({ ...args, timeout: undefined });
   try {
+    await assertSeenFromSomebody(args.target, client, isToMany);
     const timeoutMs = given ?? client.options.messaging.sendTimeoutMs;
     return { result: await send(client, payload as never, { timeoutMs, type, stream }), timeoutMs };
   } catch (error) {
@@ -107,6 +109,27 @@ export function sayAttempts(attempts: readonly DeliveryAttempt[], output: Output
     const why = reason === undefined ? '' : `: ${reason}`;
     output.say(`membrane: ${route} ${address} to "${target}"${instance}: ${result}${why}`);
   }
+}
+
+/** A name that was made up for this command has no place in the tree, from which a target could be seen. */
+async function assertSeenFromSomebody(
+  target: string,
+  client: NamespaceClient,
+  isToMany: boolean,
+): Promise<void> {
+  if (!target.startsWith('@') || isNamed(client)) return;
+  const { isGroupTarget, parseTarget } = await import('@membrane/protocol');
+  const parsed = parseTarget(target);
+  // What is wrong with it otherwise is for the client to say.
+  if (isGroupTarget(parsed) && !isToMany) return;
+  const isSeenFromSender =
+    ['out', 'child', 'children', 'siblings'].includes(parsed.kind) ||
+    (parsed.kind === 'subtree' && parsed.id === undefined);
+  if (!isSeenFromSender) return;
+  throw new CommandError(
+    `${target} is seen from its sender, so say who you are: by --id, by MEMBRANE_ID, or as membraneId in a config file`,
+    EXIT_CODES.usage,
+  );
 }
 
 function attemptsOf(error: unknown): readonly DeliveryAttempt[] {

@@ -26,6 +26,7 @@ export interface RegistrationArguments extends GlobalArguments {
   meta: string[] | undefined;
   instance: string | undefined;
   weight: string | undefined;
+  relay: boolean | undefined;
   'heartbeat-interval': string | undefined;
 }
 
@@ -42,6 +43,7 @@ export function withRegistrationOptions(parser: Argv<GlobalArguments>): Argv<Reg
       meta: { type: 'array', string: true, requiresArg: true, description: 'KEY=VALUE of its metadata' },
       instance: { type: 'string', requiresArg: true, description: 'which replica it is [default]' },
       weight: { type: 'string', requiresArg: true, description: 'share of the load among replicas [1]' },
+      relay: { type: 'boolean', description: 'what receives at --endpoint passes messages on to others' },
       'heartbeat-interval': {
         type: 'string',
         requiresArg: true,
@@ -77,13 +79,20 @@ async function readInterval(text: string | undefined): Promise<number | undefine
  * @throws CommandError for what no registry would take.
  */
 export async function toRegisterOptions(
-  { endpoint, weight }: RegistrationArguments,
+  { endpoint, weight, relay }: RegistrationArguments,
   { options }: Pick<NamespaceClient, 'options'>,
 ): Promise<RegisterOptions> {
   await checkEndpoint(endpoint, options);
-  if (weight === undefined) return { endpoint };
+  if (relay === true && endpoint === undefined) {
+    // In an inbox directory, which is what it has then, nobody looks for messages to others.
+    throw new CommandError(
+      '--relay goes with --endpoint, the address of a program that passes messages on; `membrane receive --relay` does it by itself',
+      EXIT_CODES.usage,
+    );
+  }
+  if (weight === undefined) return { endpoint, relay };
   const share = weight.trim() === '' ? Number.NaN : Number(weight);
-  if (share >= 0 && share <= MAX_WEIGHT) return { endpoint, weight: share };
+  if (share >= 0 && share <= MAX_WEIGHT) return { endpoint, relay, weight: share };
   throw new CommandError(
     `--weight must be a number from 0 to ${MAX_WEIGHT}; got "${weight}"`,
     EXIT_CODES.usage,

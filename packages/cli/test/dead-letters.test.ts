@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from './support/eventually.js';
 import { interrupt, startReceiver, type Correspondent } from './support/mailroom.js';
@@ -100,6 +100,34 @@ describe('dead-letters', () => {
     ).toEqual([]);
   });
 
+  it('of a name that nobody has are none, and asking makes no inbox', async () => {
+    const user = await begin();
+    const { code, stderr } = await user.membrane(['dead-letters', 'list', '--id', 'typo']);
+    expect([code, stderr]).toEqual([0, 'no dead letters\n']);
+    const inboxes = join(user.environment['MEMBRANE_SHARED_ROOT'] ?? '', 'inbox');
+    expect(await readdir(inboxes).catch(() => [])).toEqual([]);
+  });
+
+  it('of a replica are named by --instance', async () => {
+    const user = await begin();
+    const replica = ['--id', 'oven', '--instance', 'left'];
+    const inbox = join(user.environment['MEMBRANE_SHARED_ROOT'] ?? '', 'inbox', 'oven@left');
+    await mkdir(join(inbox, 'dead'), { recursive: true });
+    const text = JSON.stringify({ id: 'm1', sender: 'cook', payload: 'bread' });
+    await writeFile(join(inbox, 'dead', 'm1.json'), text);
+    const list = (args: string[]): ReturnType<typeof user.membrane> =>
+      user.membrane(['dead-letters', 'list', ...args]);
+    expect((await list(['--id', 'oven'])).stderr).toBe('no dead letters\n');
+    expect((await list(replica)).stdout).toContain('bread');
+    const { code, stderr } = await user.membrane(['dead-letters', 'discard', 'm1', ...replica]);
+    expect([code, stderr]).toEqual([0, '1 discarded\n']);
+    expect(await readdir(join(inbox, 'dead'))).toEqual([]);
+    expect(await user.membrane(['dead-letters', 'list', '--id', 'oven', '--instance', 'a b'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^membrane: --instance must be/) as string,
+    });
+  });
+
   it('are those whose time was over too', async () => {
     const user = await begin();
     await interrupt(await startReceiver(user, 'oven'));
@@ -120,6 +148,8 @@ describe('dead-letters', () => {
     const { code, stdout, stderr } = await membrane(['dead-letters', 'discard', '--id', 'oven', 'a', 'b']);
     expect([code, stdout]).toEqual([4, '']);
     expect(stderr).toBe('0 discarded\nmembrane: 2 of them are no dead letters of "oven"\n');
+    const one = await membrane(['dead-letters', 'discard', '--id', 'oven', 'a']);
+    expect(one.stderr).toBe('0 discarded\nmembrane: "a" is no dead letter of "oven"\n');
   });
 
   it.each([

@@ -5,7 +5,7 @@ import { eventually } from './support/eventually.js';
 import { interrupt, printed, startReceiver } from './support/mailroom.js';
 import { BIN, expectWords, NOBODY, useMembrane, type User } from './support/membrane.js';
 import { withoutSettings, type Process } from './support/processes.js';
-import { eventsOf, idsAt, registerAt } from './support/registry-view.js';
+import { eventsOf, idsAt, membraneAt, registerAt } from './support/registry-view.js';
 import { hasTerminals } from './support/terminal.js';
 
 const { begin, createUser, start, startRegistry } = useMembrane();
@@ -56,6 +56,14 @@ describe('receive', () => {
     expect(await interrupt(receiver)).toBe(0);
     expect(receiver.said).toEqual({ stdout: 'preheat\n{"degrees":200}\n', stderr: '' });
     expect(await eventsOf(user.registry.url, 'oven')).toEqual(['registered', 'deregistered']);
+  });
+
+  it('offers by --relay to pass messages on', async () => {
+    const user = await begin();
+    await startReceiver(user, 'hall', ['--relay']);
+    await startReceiver(user, 'oven');
+    expect(await membraneAt(user.registry.url, 'hall')).toMatchObject({ relay: true });
+    expect(await membraneAt(user.registry.url, 'oven')).toMatchObject({ relay: false });
   });
 
   it('prints by --json what there is to know of each', async () => {

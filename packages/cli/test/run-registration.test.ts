@@ -29,6 +29,23 @@ describe('the registration of `membrane run`', () => {
     expect(run.said).toEqual({ stdout: 'up\n', stderr: '' });
   });
 
+  it('says by --relay that the program at its endpoint passes messages on', async () => {
+    const { membrane, start, registry } = await begin();
+    const at = ['--relay', '--endpoint', 'http://127.0.0.1:4000', '--id', 'hall'];
+    const run = start(['run', ...at, '--', ...WAITS]);
+    await eventually('it is registered', async () => (await idsAt(registry.url)).includes('hall'));
+    expect(await membraneAt(registry.url, 'hall')).toMatchObject({ relay: true });
+    run.child.stdin?.write('end\n');
+    expect(await run.ended).toBe(3);
+    expect((await membrane(['register', ...at])).code).toBe(0);
+    expect(await membraneAt(registry.url, 'hall')).toMatchObject({ relay: true });
+    const { code, stderr } = await membrane(['register', '--relay', '--id', 'oven']);
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      'membrane: --relay goes with --endpoint, the address of a program that passes messages on; `membrane receive --relay` does it by itself\n',
+    );
+  });
+
   it('ends though the command ended before it was made', async () => {
     const { membrane, registry } = await begin();
     expect(await membrane(['run', '--id', 'oven', '--', 'true'])).toEqual({

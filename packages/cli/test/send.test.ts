@@ -341,6 +341,22 @@ describe('request', () => {
   });
 });
 
+describe('a target that is seen from its sender', () => {
+  it.each([
+    ['broadcast', '@in*'],
+    ['broadcast', '@siblings'],
+    ['broadcast', '@subtree'],
+    ['send', '@out'],
+    ['request', '@in:oven'],
+  ])('%s %s exits by 2 where nobody said who that is', async (verb, target) => {
+    const { membrane } = await createUser(NOBODY);
+    const { code, stdout, stderr } = await membrane([verb, target, 'hi']);
+    expect([code, stdout]).toEqual([2, '']);
+    expectWords(stderr);
+    expect(stderr).toContain(`${target} is seen from its sender, so say who you are: by --id, `);
+  });
+});
+
 describe('broadcast', () => {
   it('tells what became of it at each, and exits by 0 where all have it', async () => {
     const user = await begin();
@@ -407,6 +423,19 @@ describe('broadcast', () => {
     expect(broadcast).toMatchObject({ code: 2, stdout: '' });
     expectWords(broadcast.stderr);
     expect(broadcast.stderr).toContain('type must not be empty');
+  });
+
+  it('exits by 4 for a subtree of nobody, and by 0 for one with nobody in it', async () => {
+    const { membrane, registry } = await begin();
+    const none = await membrane(['broadcast', '@subtree:typo', 'x']);
+    expect([none.code, none.stdout]).toEqual([4, '']);
+    expectWords(none.stderr);
+    expect(none.stderr).toContain('there is no membrane "typo"');
+    await registerAt(registry.url, { id: 'house' });
+    expect(await membrane(['broadcast', '@subtree:house', 'x'])).toMatchObject({
+      code: 0,
+      stderr: 'no membrane is meant by @subtree:house\n',
+    });
   });
 
   it('keeps it for those who are away', async () => {

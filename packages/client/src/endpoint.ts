@@ -1,4 +1,4 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
@@ -7,6 +7,7 @@ import {
   MembraneError,
   type CommunicationMode,
 } from '@membrane/protocol';
+import { makeDirectory } from './messaging/durable-files.js';
 
 /** The shared volume of a container, by convention. */
 export const DEFAULT_SHARED_ROOT = '/opt/membrane/communication';
@@ -73,16 +74,24 @@ export interface InboxOwner {
   readonly sharedRoot: string | undefined;
 }
 
+/** Where the inbox of a membrane on the shared volume is. Other instances than the default one have their own. */
+export async function findInbox(owner: InboxOwner): Promise<string> {
+  const { id, instanceId } = owner;
+  const name = instanceId === DEFAULT_INSTANCE_ID ? id : `${id}@${instanceId}`;
+  const { directory } = await locateSharedRoot(owner);
+  return resolve(directory, namespacePart(owner), 'inbox', name);
+}
+
 /**
- * The inbox of a membrane on the shared volume, which is made. Other instances than the default one have their own.
+ * The same, which is made.
  * @throws MembraneError `invalid_request` where it cannot be made.
  */
 export async function makeInbox(owner: InboxOwner): Promise<string> {
-  const { id, instanceId } = owner;
-  const name = instanceId === DEFAULT_INSTANCE_ID ? id : `${id}@${instanceId}`;
-  const inbox = resolve(await findSharedRoot(owner), namespacePart(owner), 'inbox', name);
+  const inbox = await findInbox(owner);
+  const root = await locateSharedRoot(owner);
   try {
-    await mkdir(inbox, { recursive: true });
+    await makeDirectory(root.directory, root);
+    await makeDirectory(inbox);
   } catch (cause) {
     throw new MembraneError(
       'invalid_request',
@@ -93,9 +102,21 @@ export async function makeInbox(owner: InboxOwner): Promise<string> {
   return inbox;
 }
 
-/** The directory that stands for the shared volume: the one that was named, the one of a container, or the user's. */
-export async function findSharedRoot({ sharedRoot }: Pick<InboxOwner, 'sharedRoot'>): Promise<string> {
-  return resolve(sharedRoot ?? ((await canWrite(DEFAULT_SHARED_ROOT)) ? DEFAULT_SHARED_ROOT : userRoot()));
+export interface SharedRoot {
+  readonly directory: string;
+  /** Where it has to be made. Undefined: as the umask says, since who shares it is not known. */
+  readonly mode: number | undefined;
+}
+
+/**
+ * The directory that stands for the shared volume: the one that was named, the one of a container, or the user's, which
+ * is nobody else's affair.
+ */
+export async function locateSharedRoot({ sharedRoot }: Pick<InboxOwner, 'sharedRoot'>): Promise<SharedRoot> {
+  const shared = sharedRoot ?? ((await canWrite(DEFAULT_SHARED_ROOT)) ? DEFAULT_SHARED_ROOT : undefined);
+  return shared === undefined
+    ? { directory: resolve(userRoot()), mode: 0o700 }
+    : { directory: resolve(shared), mode: undefined };
 }
 
 /** Names are unique within a namespace, so every namespace but the default one has a part of its own. */

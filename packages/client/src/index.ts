@@ -7,6 +7,7 @@ export {
   type JsonValue,
 } from '@membrane/protocol';
 export type { ClientEvents, Lease, LossReason } from './client-events.js';
+export type { ListenOption } from './listen-option.js';
 export type { DeadLetterInfo } from './messaging/dead-letters.js';
 export type {
   BroadcastReport,

@@ -14,6 +14,7 @@ import {
   type CommunicationMode,
   type JsonObject,
 } from '@membrane/protocol';
+import { formatListenOption, readListenOption, type ListenOption } from './listen-option.js';
 import { readConfigFile, type ConfigKey, type ConfigValue, type ConfigValues } from './config-file.js';
 
 /** What a client can be told in code. Each has a default; the environment and a config file come in between. */
@@ -45,9 +46,15 @@ export interface NamespaceClientOptions {
   socketDirectory?: string | undefined;
   /**
    * The URL at which others reach this process, where that is not the address it listens on (behind NAT, in a
-   * container): `http://host.example:9000`. It then listens on that port, on every interface.
+   * container): `http://host.example:9000`. It then listens on that port, on every interface, unless `listen` says
+   * otherwise.
    */
   advertise?: string | undefined;
+  /**
+   * Where to listen, where that does not follow: behind a proxy, or a port that is mapped. Without a host: on every
+   * interface with `advertise`, else where the registry is reached from.
+   */
+  listen?: ListenOption | undefined;
   /** Name of the network: membranes that name different ones do not try to reach each other by it. */
   networkRealm?: string | undefined;
   /** Ways that it offers and uses. */
@@ -85,6 +92,8 @@ export interface MessagingOptions {
   pollIntervalMs?: number | undefined;
   /** False relies on looking alone: for volumes whose notifications are known to fail. */
   watchDirectory?: boolean | undefined;
+  /** Connections that it takes at once, at its port and at its socket each; more are hung up on. */
+  maxConnections?: number | undefined;
   /** True: addresses on loopback may come from a registry that is not. */
   allowLoopback?: boolean | undefined;
 }
@@ -110,6 +119,7 @@ export type SettingName =
   | 'sharedRoot'
   | 'socketDirectory'
   | 'advertise'
+  | 'listen'
   | 'enableNamespace'
   | 'autoRegister';
 
@@ -129,6 +139,7 @@ export const SETTING_PLACES: Readonly<Record<SettingName, SettingPlaces>> = Obje
   sharedRoot: { variable: 'MEMBRANE_SHARED_ROOT' },
   socketDirectory: { variable: 'MEMBRANE_SOCKET_DIR' },
   advertise: { variable: 'MEMBRANE_ADVERTISE' },
+  listen: { variable: 'MEMBRANE_LISTEN' },
   enableNamespace: { key: 'enableNamespace' },
   autoRegister: { variable: 'MEMBRANE_AUTO_REGISTER', key: 'autoRegister' },
 });
@@ -161,6 +172,7 @@ export const DEFAULT_CLIENT_OPTIONS = Object.freeze({
     maxPendingMessages: 10_000,
     pollIntervalMs: 1_000,
     watchDirectory: true,
+    maxConnections: 1_024,
     allowLoopback: false,
   }),
   cache: Object.freeze({ ttlMs: 5_000, negativeTtlMs: 1_000, maxStaleMs: 600_000, maxEntries: 10_000 }),
@@ -193,6 +205,7 @@ export interface ClientOptions {
   readonly sharedRoot: string | undefined;
   readonly socketDirectory: string | undefined;
   readonly advertise: string | undefined;
+  readonly listen: ListenOption | undefined;
   readonly networkRealm: string;
   readonly modes: readonly CommunicationMode[];
   readonly receive: boolean;
@@ -262,6 +275,7 @@ export function parseClientOptions(
     sharedRoot: resolve('sharedRoot', given.sharedRoot, null, checkDirectory) ?? undefined,
     socketDirectory: resolve('socketDirectory', given.socketDirectory, null, checkDirectory) ?? undefined,
     advertise: resolve('advertise', given.advertise, null, checkAdvertise) ?? undefined,
+    listen: readListenOption(resolve('listen', given.listen, null, checkListen)),
   };
   const isEnabled = resolve('enableNamespace', undefined, defaults.enableNamespace, checkBoolean);
   const autoRegister = resolve('autoRegister', given.autoRegister, defaults.autoRegister, checkBoolean);
@@ -424,6 +438,12 @@ function checkAdvertise(found: Found): string {
   const url = typeof found.value === 'string' ? parseUrl(found.value) : undefined;
   if (url !== undefined && new URL(url).username === '') return url;
   throw unusable(found, 'must be a URL as "http://host.example:9000"');
+}
+
+function checkListen(found: Found): string {
+  const listen = readListenOption(found.value);
+  if (listen !== undefined) return formatListenOption(listen);
+  throw unusable(found, 'must be a host and a port as "0.0.0.0:9000" or ":9000"');
 }
 
 function withoutUndefined<Given extends object>(

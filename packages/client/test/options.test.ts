@@ -60,6 +60,18 @@ const DEVCONTAINER = `\u{feff}{
   },
 }`;
 
+it.each([
+  ['127.0.0.1:9000', { host: '127.0.0.1', port: 9_000 }],
+  ['[::1]:9000', { host: '::1', port: 9_000 }],
+  [':9000', { port: 9_000 }],
+  ['localhost:', { host: 'localhost' }],
+])('MEMBRANE_LISTEN=%s is where to listen', async (text, listen) => {
+  const options = await parse({ environment: { MEMBRANE_LISTEN: text } });
+  expect(options.listen).toEqual(listen);
+  expect(options.settings).toContainEqual({ name: 'listen', value: text, source: 'MEMBRANE_LISTEN' });
+  expect((await parse({ code: { listen }, environment: { MEMBRANE_LISTEN: ':1' } })).listen).toEqual(listen);
+});
+
 describe('options', () => {
   it('have defaults, with a name that nobody else has', async () => {
     expect(await parse({})).toMatchObject({
@@ -203,6 +215,20 @@ describe('options', () => {
     {
       environment: { MEMBRANE_CONFIG: 'ROOT/none.json' },
       message: 'the config file ROOT/none.json cannot be read: ENOENT',
+    },
+    {
+      environment: { MEMBRANE_LISTEN: '9000' },
+      message: 'MEMBRANE_LISTEN must be a host and a port as "0.0.0.0:9000" or ":9000"; got "9000"',
+    },
+    { environment: { MEMBRANE_LISTEN: ':65536' }, message: /^MEMBRANE_LISTEN .*; got ":65536"$/ },
+    { environment: { MEMBRANE_LISTEN: '::1:80' }, message: /^MEMBRANE_LISTEN .*; got "::1:80"$/ },
+    { environment: { MEMBRANE_LISTEN: ':' }, message: /^MEMBRANE_LISTEN .*; got ":"$/ },
+    { code: { listen: {} }, message: /^listen must be .*; got \{\}$/ },
+    { code: { listen: { host: 'a b' } }, message: /^listen must be .*; got \{ host: 'a b' \}$/ },
+    { code: { listen: { port: 1.5 } }, message: /^listen must be / },
+    {
+      code: { messaging: { maxConnections: 0 } },
+      message: 'messaging.maxConnections must be a whole number',
     },
     { code: { timeoutMs: 0 }, message: 'timeoutMs must be a whole number from 1 to 86400000; got 0' },
     {

@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs';
-import type { BroadcastReport } from '@membrane/client';
+import type { BroadcastReport, NamespaceClient } from '@membrane/client';
+import { CommandError } from '../command-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { GlobalArguments } from '../global-options.js';
 import {
@@ -23,8 +24,18 @@ export function broadcastCommand(
         withMessageOptions(parser, 'whom: @in* (all children), @siblings, @subtree, @subtree:ID, @all:ID'),
       ).example('$0 broadcast @subtree:house "lights out"', 'everybody below house'),
     handler: async (args) => {
-      const { result: report } = await withMessage(args, output, (client, payload, options) =>
-        client.broadcast(args.target, payload, { ...options, waitFor: args['wait-for'] }),
+      const { result: report } = await withMessage(
+        args,
+        output,
+        async (client, payload, options) => {
+          const found = await client.broadcast(args.target, payload, {
+            ...options,
+            waitFor: args['wait-for'],
+          });
+          if (found.members.length === 0) await assertRoot(args.target, client);
+          return found;
+        },
+        { isToMany: true },
       );
       await print(report, args, output);
       const missed = report.members.filter(({ error }) => error !== undefined).length;
@@ -33,6 +44,15 @@ export function broadcastCommand(
       exit.code = EXIT_CODES.notDelivered;
     },
   };
+}
+
+/** Below a name that nobody has there is nobody either: it may be misspelt. */
+async function assertRoot(target: string, client: NamespaceClient): Promise<void> {
+  const { parseTarget } = await import('@membrane/protocol');
+  const parsed = parseTarget(target);
+  if (parsed.kind !== 'subtree' || parsed.id === undefined) return;
+  if ((await client.discover(parsed.id)) !== undefined) return;
+  throw new CommandError(`there is no membrane "${parsed.id}"`, EXIT_CODES.notFound);
 }
 
 async function print(report: BroadcastReport, args: WaitArguments, output: Output): Promise<void> {

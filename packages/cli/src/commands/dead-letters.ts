@@ -5,14 +5,25 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { assertNamed, openClient, type GlobalArguments } from '../global-options.js';
 import { formatAge, formatPayload, toPrintable, type Output } from '../output.js';
 
-interface ListArguments extends GlobalArguments {
+interface LetterArguments extends GlobalArguments {
+  instance: string | undefined;
+}
+
+interface ListArguments extends LetterArguments {
   limit: number;
 }
 
-interface ChangeArguments extends GlobalArguments {
+interface ChangeArguments extends LetterArguments {
   messages: string[] | undefined;
   all: boolean;
 }
+
+/** Replicas share a mailbox, and have an inbox directory each. */
+const INSTANCE_OPTION = {
+  type: 'string',
+  requiresArg: true,
+  description: 'whose inbox directory, where it is a replica (MEMBRANE_INSTANCE_ID) [default]',
+} as const;
 
 export function deadLettersCommand(output: Output): CommandModule<GlobalArguments, GlobalArguments> {
   return {
@@ -36,6 +47,7 @@ function listCommand(output: Output): CommandModule<GlobalArguments, ListArgumen
     builder: (parser) =>
       parser
         .options({
+          instance: INSTANCE_OPTION,
           limit: { type: 'number', requiresArg: true, default: 100, description: 'so many at most' },
         })
         .example('$0 dead-letters list --id oven', 'what oven could not handle, and why'),
@@ -61,7 +73,10 @@ function changeCommand(
     builder: (parser): Argv<ChangeArguments> =>
       parser
         .positional('messages', { type: 'string', array: true, description: 'their message ids' })
-        .options({ all: { type: 'boolean', default: false, description: 'all of them' } })
+        .options({
+          instance: INSTANCE_OPTION,
+          all: { type: 'boolean', default: false, description: 'all of them' },
+        })
         .example(`$0 dead-letters ${action} --id oven --all`, describe),
     handler: async (args) => {
       const { messages = [], all } = args;
@@ -75,10 +90,12 @@ function changeCommand(
         if (args.json) output.data(JSON.stringify({ success: true, changed }));
         else output.say(`${changed} ${action === 'requeue' ? 'put back' : 'discarded'}`);
         if (changed < messages.length) {
-          throw new CommandError(
-            `${messages.length - changed} of them are no dead letters of "${client.id}"`,
-            EXIT_CODES.notFound,
-          );
+          const missing = messages.length - changed;
+          const which =
+            messages.length === 1
+              ? `"${toPrintable(messages.join())}" is no dead letter`
+              : `${missing} of them ${missing === 1 ? 'is no dead letter' : 'are no dead letters'}`;
+          throw new CommandError(`${which} of "${client.id}"`, EXIT_CODES.notFound);
         }
       });
     },
@@ -86,10 +103,10 @@ function changeCommand(
 }
 
 async function withClient(
-  args: GlobalArguments,
+  args: LetterArguments,
   work: (client: NamespaceClient) => Promise<void>,
 ): Promise<void> {
-  const client = await openClient(args);
+  const client = await openClient(args, { instanceId: args.instance });
   try {
     assertNamed(client);
     await work(client);

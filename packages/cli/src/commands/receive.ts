@@ -22,6 +22,7 @@ interface ReceiveArguments extends GlobalArguments {
   stream: string | undefined;
   count: number | undefined;
   exec: string | undefined;
+  relay: boolean | undefined;
   replace: boolean;
 }
 
@@ -46,6 +47,7 @@ export function receiveCommand(
             description:
               'run this shell command for each, the payload on its standard input; what it prints is the reply',
           },
+          relay: { type: 'boolean', description: 'pass messages on between membranes that share no way' },
           replace: {
             type: 'boolean',
             default: false,
@@ -111,7 +113,7 @@ async function receive(
     const stop = client.onMessage(handle, { type, stream, concurrency: 1 });
     // At once: what has not begun goes back to where it waited.
     ended.signal.addEventListener('abort', stop);
-    await client.register({ parent: args.parent, signal: ended.signal });
+    await client.register({ parent: args.parent, relay: args.relay, signal: ended.signal });
     sayWhatHappens(client, output);
     sayWhatIsRefused(client, output);
     if (output.isTerminal) output.say(`"${client.id}" receives, until ${describeEnd(args)}`);

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { MembraneError } from '@membrane/protocol';
 
 /** Has the names in a directory survive a loss of power. */
@@ -10,6 +10,27 @@ export async function syncDirectory(directory: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Whom a parent does not let read it, and disks that sync no directory: then the names are as safe as they can be. */
+const UNSYNCABLE = new Set(['EACCES', 'EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/**
+ * Makes what is missing of a directory and of those above it, and has the new names survive a loss of power: what is
+ * durable in a directory is lost with its name.
+ */
+export async function makeDirectory(
+  directory: string,
+  { mode, sync = syncDirectory }: { mode?: number | undefined; sync?: typeof syncDirectory } = {},
+): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, ...(mode === undefined ? {} : { mode }) });
+  if (first === undefined) return;
+  for (let made = resolve(directory), isFirst = false; !isFirst; made = dirname(made)) {
+    isFirst = made === resolve(first) || made === dirname(made);
+    await sync(dirname(made)).catch((error: unknown) => {
+      if (!UNSYNCABLE.has(systemCodeOf(error) ?? '')) throw error;
+    });
   }
 }
 
@@ -44,10 +65,16 @@ export class DirectorySync {
 /**
  * Has a file appear whole under its name; it survives a loss of power once its directory was synced.
  * @param temporary a path on the same file system, that nobody else writes
+ * @param mode less what the umask takes away
  */
-export async function placeFile(path: string, temporary: string, content: string): Promise<void> {
+export async function placeFile(
+  path: string,
+  temporary: string,
+  content: string,
+  mode = 0o600,
+): Promise<void> {
   try {
-    const handle = await open(temporary, 'w', 0o600);
+    const handle = await open(temporary, 'w', mode);
     try {
       await handle.writeFile(content);
       await handle.sync();

@@ -1,7 +1,7 @@
 import type { JsonValue } from '@membrane/protocol';
 import type { ClientEvents, Tell } from '../client-events.js';
 import { systemClock } from '../clock.js';
-import { makeInbox, type Endpoint } from '../endpoint.js';
+import { findInbox, type Endpoint } from '../endpoint.js';
 import { processLeaseToken } from '../lease-token.js';
 import type { ClientOptions } from '../options.js';
 import type { OwnRegistration } from '../own-registration.js';
@@ -182,7 +182,7 @@ export class Messaging {
     return [
       new MailboxDeadLetters(api, options.id),
       ...(options.modes.includes('shared-volume')
-        ? [new DeadLetterDirectory(await makeInbox({ ...options, instanceId: own.instanceId }))]
+        ? [new DeadLetterDirectory(await findInbox({ ...options, instanceId: own.instanceId }))]
         : []),
       ...(outboxDeadLetters === undefined ? [] : [outboxDeadLetters]),
     ];

@@ -1,8 +1,15 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MembraneError } from '@membrane/protocol';
 import { DirectoryLock } from './directory-lock.js';
-import { DirectorySync, guardFiles, placeFile, syncDirectory, toStoreError } from './durable-files.js';
+import {
+  DirectorySync,
+  guardFiles,
+  makeDirectory,
+  placeFile,
+  syncDirectory,
+  toStoreError,
+} from './durable-files.js';
 import { parseEntry, serializeEntry, toFileName, type OutboxEntry } from './outbox-entry.js';
 import { OutboxDeadDirectory } from './outbox-dead-directory.js';
 import { findLeft, type LeftMessages, type WaitingMessage } from './outbox-left.js';
@@ -83,6 +90,7 @@ export class Outbox {
     const { directory, signal } = options;
     const within = (name: string): string => join(directory, name);
     return guardFiles(`the outbox ${directory}`, async () => {
+      await makeDirectory(directory, { mode: 0o700 });
       let outbox: Outbox | undefined = undefined;
       const lock = await DirectoryLock.acquire({
         directory: within('lock'),
@@ -94,8 +102,9 @@ export class Outbox {
         const limits = { ...DEFAULT_OUTBOX_LIMITS, ...options };
         await rm(within('tmp'), { recursive: true, force: true });
         for (const name of ['tmp', 'new', 'dead']) {
-          await mkdir(within(name), { recursive: true, mode: 0o700 });
+          await makeDirectory(within(name), { mode: 0o700 });
         }
+        // An earlier process may have ended before it came to that.
         await syncDirectory(directory);
         const dead = await OutboxDeadDirectory.open(within('dead'), {
           temporary: within('tmp'),

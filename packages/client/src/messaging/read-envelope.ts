@@ -4,15 +4,28 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const NO_CONTROL_CHARACTERS = /^[^\u0000-\u001f\u007f]*$/;
 const MAX_TRACEPARENT_LENGTH = 256;
+const KNOWN_FIELDS: ReadonlySet<string> = new Set(Object.keys(envelopeSchema.shape));
 
 /**
  * An envelope that came from outside. Looked through by hand, since the schema takes longer than all the rest of a
- * delivery; what does not pass here goes through the schema, whose word counts and which says what is wrong.
+ * delivery; what does not pass here goes through the schema, whose word counts and which says what is wrong. Fields that
+ * nobody knows are dropped: nobody measured them either.
  * @throws MembraneError `invalid_request` that names the fields.
  */
 export function readEnvelope(value: unknown): Envelope {
-  if (looksLikeEnvelope(value)) return value;
+  if (looksLikeEnvelope(value)) return withoutUnknown(value);
   return validate(envelopeSchema, value, 'message');
+}
+
+/** A copy only where there is something to drop. */
+function withoutUnknown(envelope: Envelope): Envelope {
+  for (const field in envelope) {
+    if (KNOWN_FIELDS.has(field)) continue;
+    return Object.fromEntries(
+      Object.entries(envelope).filter(([name]) => KNOWN_FIELDS.has(name)),
+    ) as Envelope;
+  }
+  return envelope;
 }
 
 function looksLikeEnvelope(value: unknown): value is Envelope {

@@ -1,5 +1,5 @@
 import type { CommunicationMode } from '@membrane/protocol';
-import { findSharedRoot } from '../endpoint.js';
+import { locateSharedRoot } from '../endpoint.js';
 import type { ClientOptions } from '../options.js';
 import { socketRealm, volumeRealm } from '../transports/realm.js';
 import { defaultSocketDirectory } from '../transports/socket-path.js';
@@ -17,8 +17,8 @@ export class Realms {
     this.socketDirectory = options.socketDirectory ?? defaultSocketDirectory();
   }
 
-  sharedRoot(): Promise<string> {
-    return findSharedRoot(this.#options);
+  async sharedRoot(): Promise<string> {
+    return (await locateSharedRoot(this.#options)).directory;
   }
 
   /** @throws MembraneError where the directory cannot be used. */
@@ -31,8 +31,8 @@ export class Realms {
 
   /** @throws MembraneError where the directory cannot be used. */
   ofVolume(): Promise<string> {
-    return (this.#volume ??= this.sharedRoot()
-      .then((root) => volumeRealm(root))
+    return (this.#volume ??= locateSharedRoot(this.#options)
+      .then(({ directory, mode }) => volumeRealm(directory, mode))
       .catch((error: unknown) => {
         this.#volume = undefined;
         throw error;

@@ -8,6 +8,7 @@ import { receiverPath } from '../transports/receiver-name.js';
 import { openSocketReceiver, openTcpReceiver } from '../transports/receiver.js';
 import { SharedVolumeInbox } from '../transports/shared-volume-inbox.js';
 import { prepareSocketDirectory, socketPath } from '../transports/socket-path.js';
+import type { ReceiverLimits } from '../transports/stream-limits.js';
 import type { MessageTaker } from './message-taker.js';
 import type { Realms } from './realms.js';
 
@@ -93,15 +94,16 @@ export class ReceivingEnd {
       network: (instance) => this.#openTcp(instance),
       'shared-volume': (instance) => this.#openVolume(instance),
     };
+    const { modes, advertise, listen } = this.#parts.options;
     const endpoints: Endpoint[] = [];
     const failures: MembraneError[] = [];
-    for (const mode of this.#parts.options.modes) {
+    for (const mode of modes) {
       try {
         endpoints.push(await openers[mode](instanceId));
       } catch (cause) {
         const error = toMembraneError(cause);
         // The address was asked for: others count on it.
-        if (mode === 'network' && this.#parts.options.advertise !== undefined) throw error;
+        if (mode === 'network' && (advertise !== undefined || listen !== undefined)) throw error;
         failures.push(error);
       }
     }
@@ -124,8 +126,12 @@ export class ReceivingEnd {
   }
 
   async #listen(path: string): Promise<string> {
-    this.#open.push(await openSocketReceiver(path, this.#parts.taker));
+    this.#open.push(await openSocketReceiver(path, this.#parts.taker, this.#limits));
     return path;
+  }
+
+  get #limits(): Pick<ReceiverLimits, 'maxConnections'> {
+    return { maxConnections: this.#parts.options.messaging.maxConnections };
   }
 
   async #openTcp(instanceId: string): Promise<Endpoint> {
@@ -133,8 +139,9 @@ export class ReceivingEnd {
     const { host, port, advertisedUrl } = await findListenAddress({
       registryUrl: registryUrl(),
       advertise: options.advertise,
+      listen: options.listen,
     });
-    const receiver = await openTcpReceiver({ host, port });
+    const receiver = await openTcpReceiver({ host, port, limits: this.#limits });
     this.#open.push(receiver);
     const path = receiverPath({ ...options, instanceId });
     receiver.serve(path, taker);

@@ -184,7 +184,7 @@ export class RouteFinder {
     const instances = inOrder(membrane?.instances ?? []).map((instance) => {
       const plan = planRoutes(this.#parts.realms, instance);
       skipped.push(...plan.skipped);
-      const routes = plan.routes.flatMap(({ id, instanceId, kind, address }): Route[] => {
+      const routes = plan.routes.flatMap(({ id, instanceId, kind, address, isRealmNamed }): Route[] => {
         const transport = this.#parts.transports[kind as CommunicationMode];
         return transport === undefined
           ? []
@@ -196,7 +196,7 @@ export class RouteFinder {
                 instanceId,
                 transport,
                 key: routeKey({ kind, address }),
-                via: { kind, address },
+                via: { kind, address, isRealmNamed },
               },
             ];
       });

@@ -25,7 +25,7 @@ export interface Plan {
 /** The fastest first. */
 const MODE_ORDER: readonly CommunicationMode[] = ['ipc', 'network', 'shared-volume'];
 
-/** Without a realm, as older clients register: a network is the one everybody is on, a path is tried. */
+/** Without a realm, as older clients register: a network is the one everybody is on, a path is tried as it stands. */
 const REALM_OF_OLDER: Readonly<Partial<Record<CommunicationMode, string>>> = { network: 'default' };
 
 /**
@@ -42,8 +42,9 @@ export function planRoutes(own: OwnRealms, receiver: Reachable): Plan {
       if (endpoint.mode !== mode) continue;
       const reason = findObstacle(own[mode], endpoint.realm ?? REALM_OF_OLDER[mode], mode);
       const { address } = endpoint;
-      if (reason === undefined) routes.push({ id, instanceId, kind: mode, address });
-      else skipped.push({ route: mode, address, target: id, instanceId, result: 'skipped', reason });
+      if (reason === undefined) {
+        routes.push({ id, instanceId, kind: mode, address, isRealmNamed: endpoint.realm === own[mode] });
+      } else skipped.push({ route: mode, address, target: id, instanceId, result: 'skipped', reason });
     }
   }
   return { routes, skipped };

@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { dirname } from 'node:path';
 import { MembraneError } from '@membrane/protocol';
+import { embeddedIPv4 } from './embedded-ipv4.js';
 import type { RouteAddress } from './transport.js';
 
 /** Link-local, where clouds put the metadata of a machine with its secrets; nobody; everybody. */
@@ -149,9 +150,13 @@ function forbiddenSocket(path: string, socketDirectory: string, cause?: unknown)
   );
 }
 
+/** An IPv6 address counts as the IPv4 one that it leads to. */
 function isListed(list: BlockList, address: string): boolean {
   const family = isIP(address);
-  return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  if (family === 0) return false;
+  if (list.check(address, family === 6 ? 'ipv6' : 'ipv4')) return true;
+  const embedded = embeddedIPv4(address);
+  return embedded !== undefined && list.check(embedded);
 }
 
 function shorten(text: string): string {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMembraneError, LIMITS } from '@membrane/protocol';
+import { isMembraneError, LIMITS, MembraneError } from '@membrane/protocol';
 import type { DeadLetterChange, DeadLetterInfo, DeadLetterPlace } from '../messaging/dead-letters.js';
 import { guardFiles, isMissing } from '../messaging/durable-files.js';
 import type { KnownEnvelope } from '../messaging/message.js';
@@ -60,18 +60,19 @@ export class DeadLetterDirectory implements DeadLetterPlace {
         },
         JSON.stringify(revive(envelope)),
       );
-      await this.#remove(name);
+      await this.#maildir.discardDead(name);
       return true;
     });
   }
 
   discard({ messageIds }: DeadLetterChange = {}): Promise<number> {
     return this.#change(messageIds, async (name) => {
-      await this.#remove(name);
+      await this.#maildir.discardDead(name);
       return true;
     });
   }
 
+  /** What cannot be done with one letter keeps nothing from the others; it is told when all were seen to. */
   #change(
     messageIds: readonly string[] | undefined,
     work: (name: string, envelope: KnownEnvelope | undefined) => Promise<boolean>,
@@ -79,12 +80,23 @@ export class DeadLetterDirectory implements DeadLetterPlace {
     const chosen = messageIds === undefined ? undefined : new Set(messageIds);
     return this.#guard(async () => {
       let count = 0;
+      const failures: { name: string; error: unknown }[] = [];
       for (const name of await this.#names()) {
         const envelope = this.#read(name);
         if (envelope === 'gone' || chosen?.has(envelope?.id ?? name) === false) continue;
-        if (await work(name, envelope)) count += 1;
+        try {
+          if (await work(name, envelope)) count += 1;
+        } catch (error) {
+          failures.push({ name, error });
+        }
       }
-      return count;
+      const [first] = failures;
+      if (first === undefined) return count;
+      throw new MembraneError(
+        'store_unavailable',
+        `${failures.length} of ${count + failures.length} dead letters in ${this.#directory} stay as they are; ${first.name}: ${(first.error as Error).message}`,
+        { cause: first.error },
+      );
     });
   }
 
@@ -120,11 +132,6 @@ export class DeadLetterDirectory implements DeadLetterPlace {
       diedAtMs: diedAtMs ?? (envelope?.timestamp ?? 0) * 1_000,
       envelope,
     };
-  }
-
-  async #remove(name: string): Promise<void> {
-    await rm(join(this.#maildir.dead, name), { force: true, recursive: true });
-    await rm(join(this.#maildir.dead, name + CAUSE_SUFFIX), { force: true });
   }
 
   #guard<Value>(work: () => Promise<Value>): Promise<Value> {

@@ -14,7 +14,7 @@ export interface Placement {
 }
 
 /** Less what the umask takes away: consumers of another user can read it where the directory lets them in. */
-const FILE_MODE = 0o666;
+export const SHARED_FILE_MODE = 0o666;
 
 /** By then another directory may have come under the same name. */
 const DIRECTORY_AGE_MS = 1_000;
@@ -64,7 +64,7 @@ export class DurableWriter {
   }
 
   async #write(path: string, content: string): Promise<void> {
-    const file = await this.#open(path, 'wx', FILE_MODE);
+    const file = await this.#open(path, 'wx', SHARED_FILE_MODE);
     try {
       await promisify(this.#files.writeFile)(file, content);
       await this.#fsync(file);

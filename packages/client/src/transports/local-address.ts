@@ -3,10 +3,14 @@ import { once } from 'node:events';
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { MembraneError } from '@membrane/protocol';
+import type { ListenOption } from '../listen-option.js';
 import { isLoopbackHost } from './address-policy.js';
 
 const LOOPBACK = '127.0.0.1';
-const ALL_INTERFACES = '0.0.0.0';
+const ALL_OF_IPV4 = '0.0.0.0';
+/** A socket that is bound to it takes IPv4 too. */
+const ALL_INTERFACES = '::';
 /** Nothing is sent to it. */
 const ANY_PORT = 9;
 const LINK_LOCAL = /^(fe[89ab].:|169\.254\.)/i;
@@ -17,7 +21,7 @@ export interface ListenAddressRequest {
   /** The URL by which others reach this process, where it differs from what it listens on: behind NAT, in a container. */
   readonly advertise?: string | undefined;
   /** What was chosen by hand. */
-  readonly listen?: { readonly host?: string | undefined; readonly port?: number | undefined } | undefined;
+  readonly listen?: ListenOption | undefined;
 }
 
 export interface ListenAddress {
@@ -31,27 +35,39 @@ export interface ListenAddress {
 /**
  * Where to listen, and what to tell others. Without `advertise`: loopback where the registry is there, since nobody
  * else can ask it; else the address of the interface that leads to the registry. With it: all interfaces, at the port
- * of that URL.
+ * of that URL, unless `listen` says otherwise: behind a proxy, or a port that is mapped.
+ * @throws MembraneError `invalid_request` for an `advertise` of https alone: what ends TLS listens at its port.
  */
 export async function findListenAddress(request: ListenAddressRequest): Promise<ListenAddress> {
   const { registryUrl, advertise, listen = {} } = request;
   if (advertise !== undefined) {
     const url = new URL(advertise);
-    const defaultPort = url.protocol === 'https:' ? 443 : 80;
+    if (url.protocol === 'https:' && listen.port === undefined) {
+      throw new MembraneError(
+        'invalid_request',
+        `advertise must be an http URL unless listen names a port too (MEMBRANE_LISTEN, as ":8080"), to which what ends TLS passes on; got "${advertise}"`,
+      );
+    }
     return {
-      host: listen.host ?? ALL_INTERFACES,
-      port: listen.port ?? (url.port === '' ? defaultPort : Number(url.port)),
+      host: listen.host ?? (hasIPv6() ? ALL_INTERFACES : ALL_OF_IPV4),
+      port: listen.port ?? (url.port === '' ? 80 : Number(url.port)),
       advertisedUrl: () => url.href.replace(/\/+$/, ''),
     };
   }
   const near = await findNearAddress(registryUrl);
   const host = listen.host ?? near;
-  const told = ['0.0.0.0', '::'].includes(host) ? near : host;
+  const told = [ALL_OF_IPV4, ALL_INTERFACES].includes(host) ? near : host;
   return {
     host,
     port: listen.port ?? 0,
     advertisedUrl: (port) => `http://${isIPv6(told) ? `[${told}]` : told}:${port}`,
   };
+}
+
+function hasIPv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === 'IPv6'),
+  );
 }
 
 async function findNearAddress(registryUrl: string): Promise<string> {

@@ -1,8 +1,9 @@
 import { renameSync } from 'node:fs';
-import { lstat, mkdir, opendir, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { lstat, opendir, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MembraneError } from '@membrane/protocol';
-import { isMissing, placeFile } from '../messaging/durable-files.js';
+import { isMissing, makeDirectory, placeFile } from '../messaging/durable-files.js';
+import { SHARED_FILE_MODE } from './durable-writer.js';
 import { claimedName, parseWaitingName } from './maildir-name.js';
 
 /** The file beside a dead letter that says why. */
@@ -44,7 +45,7 @@ export class Maildir {
   /** Makes what is missing; `new/` comes last, since senders take it for a sign that the others are there. */
   async make(): Promise<void> {
     for (const directory of [this.temporary, this.claimed, this.dead, this.waiting]) {
-      await mkdir(directory, { recursive: true });
+      await makeDirectory(directory);
     }
   }
 
@@ -88,34 +89,55 @@ export class Maildir {
 
   /** Puts a message among the dead letters. The cause is written first, and may be missing where the disk is full. */
   async bury({ name, path }: ClaimedFile, { code, message }: MembraneError): Promise<void> {
-    const { base } = parseWaitingName(name);
-    const causeName = base + CAUSE_SUFFIX;
+    const deadName = toDeadName(parseWaitingName(name).base);
+    const causeName = deadName + CAUSE_SUFFIX;
     const cause = JSON.stringify({ code, reason: message, died_at_ms: Date.now() });
     await placeFile(
       join(this.dead, causeName),
       join(this.temporary, `${causeName}.${process.pid}`),
       cause,
+      SHARED_FILE_MODE,
     ).catch(() => undefined);
-    await rename(path, join(this.dead, base)).catch(ignoreMissing);
+    await rename(path, join(this.dead, deadName)).catch(ignoreMissing);
   }
 
-  /** Removes what senders left behind that ended while they wrote. */
+  /** Removes what senders left behind that ended while they wrote. A directory is none of that. */
   async sweepTemporary(nowMs = Date.now()): Promise<void> {
-    for (const name of await readdir(this.temporary)) {
+    await forEach(await readdir(this.temporary), async (name) => {
       const path = join(this.temporary, name);
-      const { mtimeMs } = await lstat(path).catch(() => ({ mtimeMs: nowMs }));
-      if (nowMs - mtimeMs > TEMPORARY_AGE_MS) await rm(path, { force: true });
-    }
+      const stats = await lstat(path);
+      if (!stats.isDirectory() && nowMs - stats.mtimeMs > TEMPORARY_AGE_MS) await rm(path, { force: true });
+    });
   }
 
   /** Removes the oldest dead letters beyond a number. */
   async trimDead(max: number): Promise<void> {
     const names = (await readdir(this.dead)).filter((name) => !name.endsWith(CAUSE_SUFFIX)).sort();
-    for (const name of names.slice(0, Math.max(0, names.length - max))) {
-      await rm(join(this.dead, name), { force: true });
-      await rm(join(this.dead, name + CAUSE_SUFFIX), { force: true });
-    }
+    await forEach(names.slice(0, Math.max(0, names.length - max)), (name) => this.discardDead(name));
   }
+
+  /** Removes a dead letter, be it a directory that somebody put among the messages. */
+  async discardDead(name: string): Promise<void> {
+    await rm(join(this.dead, name), { force: true, recursive: true });
+    await rm(join(this.dead, name + CAUSE_SUFFIX), { force: true });
+  }
+}
+
+/** One that is named like a cause would be taken for it. */
+function toDeadName(base: string): string {
+  return base.endsWith(CAUSE_SUFFIX) ? `${base}.json` : base;
+}
+
+/** Goes through all of them, then rejects with what the file system said of the first that it refused. */
+async function forEach(names: readonly string[], work: (name: string) => Promise<void>): Promise<void> {
+  const troubles: unknown[] = [];
+  for (const name of names) {
+    await work(name).catch((error: unknown) => {
+      // Another consumer was faster.
+      if (!isMissing(error)) troubles.push(error);
+    });
+  }
+  if (troubles.length > 0) throw troubles[0];
 }
 
 /** False where there is nothing to rename. */

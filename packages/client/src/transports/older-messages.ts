@@ -1,16 +1,24 @@
 import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMembraneError, MembraneError } from '@membrane/protocol';
+import { isMembraneError, type MembraneError } from '@membrane/protocol';
 import { isMissing } from '../messaging/durable-files.js';
 import type { Maildir } from './maildir.js';
 import { boundedName, timePrefix } from './maildir-name.js';
-import { readMessageFile, tryReadEnvelope } from './volume-message.js';
+import { isWhole, readMessageFile, readVolumeEnvelope } from './volume-message.js';
 
 /** What older programs put into the directory itself. */
 const OLDER_NAME = /^msg_.*\.json$/s;
 
 /** How long a file may stay as it is before nobody waits any more for it to become a message. */
 export const BROKEN_AGE_MS = 3_600_000;
+
+interface BrokenFile {
+  /** As it was when it was looked at. */
+  readonly state: string;
+  readonly fault: MembraneError;
+  /** No more writing makes it a message. */
+  readonly isFinal: boolean;
+}
 
 export function isOlderName(name: string): boolean {
   return OLDER_NAME.test(name);
@@ -19,13 +27,14 @@ export function isOlderName(name: string): boolean {
 /**
  * Messages of older programs: `msg_*.json` files of `{sender, timestamp, payload}` in the inbox directory itself. They
  * may be written in place, so that one is taken only when it is whole; then it is renamed into `new/`, to wait among the
- * others by the time of its last change.
+ * others by the time of its last change. One that is whole and no message is a dead letter at once; one that is not whole
+ * may become a message for an hour.
  */
 export class OlderMessages {
   readonly #maildir: Maildir;
   readonly #maxMessageBytes: number;
-  /** As they were when they were found to be no message. */
-  #broken = new Map<string, { state: string; fault: MembraneError }>();
+  /** Those that may become messages yet. */
+  #broken = new Map<string, BrokenFile>();
 
   constructor(maildir: Maildir, maxMessageBytes: number) {
     this.#maildir = maildir;
@@ -55,36 +64,32 @@ export class OlderMessages {
     return taken.sort();
   }
 
-  async #takeOne(
-    name: string,
-    known: { state: string; fault: MembraneError } | undefined,
-    nowMs: number,
-  ): Promise<string | undefined> {
+  async #takeOne(name: string, known: BrokenFile | undefined, nowMs: number): Promise<string | undefined> {
     const path = join(this.#maildir.directory, name);
     const { mtimeMs, size } = await lstat(path);
     const state = `${mtimeMs} ${size}`;
-    const fault = known?.state === state ? known.fault : this.#findFault(name, path);
+    const found = known?.state === state ? known : this.#findFault(path);
     const waiting = boundedName(`${timePrefix(mtimeMs)}-${name}`);
-    if (fault === undefined) {
+    if (found === undefined) {
       await rename(path, join(this.#maildir.waiting, waiting));
       return waiting;
     }
-    if (nowMs - mtimeMs > BROKEN_AGE_MS) await this.#maildir.bury({ name: waiting, path }, fault);
-    else this.#broken.set(name, { state, fault });
+    const { fault, isFinal } = found;
+    if (isFinal || nowMs - mtimeMs > BROKEN_AGE_MS) await this.#maildir.bury({ name: waiting, path }, fault);
+    else this.#broken.set(name, { state, fault, isFinal });
     return undefined;
   }
 
-  #findFault(name: string, path: string): MembraneError | undefined {
+  #findFault(path: string): Omit<BrokenFile, 'state'> | undefined {
+    let isFinal = false;
     try {
       const bytes = readMessageFile(path, this.#maxMessageBytes);
-      if (tryReadEnvelope(name, bytes) !== undefined) return undefined;
-      return new MembraneError(
-        'invalid_request',
-        'it never became a message: an object of JSON with a payload',
-      );
+      isFinal = isWhole(bytes);
+      readVolumeEnvelope(bytes);
+      return undefined;
     } catch (error) {
-      if (isMembraneError(error)) return error;
-      throw error;
+      if (!isMembraneError(error)) throw error;
+      return { fault: error, isFinal };
     }
   }
 }

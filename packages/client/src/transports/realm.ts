@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { link, open, readFile, rm } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembraneError } from '@membrane/protocol';
-import { isMissing, syncDirectory, systemCodeOf } from '../messaging/durable-files.js';
+import { isMissing, makeDirectory, syncDirectory, systemCodeOf } from '../messaging/durable-files.js';
 
 /** The files that tell whether two membranes see one directory. */
 export const VOLUME_MARKER = '.membrane-volume';
@@ -24,10 +24,11 @@ const BOOT_TIME_GRAIN_S = 600;
 /**
  * The realm of a shared volume: an id in a file at its root, which is made (with the root) where it is missing. All who
  * mount the volume read the same one. A copy of the volume has the id too: remove the file from the copy.
+ * @param mode of the root where it is made; without it, what the umask leaves
  * @throws MembraneError `invalid_request` where the file can neither be read nor made, or holds something else.
  */
-export function volumeRealm(root: string): Promise<string> {
-  return readMarker(root, VOLUME_MARKER, 'shared volume');
+export function volumeRealm(root: string, mode?: number): Promise<string> {
+  return readMarker(root, VOLUME_MARKER, 'shared volume', mode);
 }
 
 /**
@@ -59,7 +60,7 @@ async function readMarker(directory: string, name: string, what: string, mode?: 
   try {
     const found = await look(path);
     if (found !== undefined) return found;
-    await mkdir(directory, { recursive: true, ...(mode === undefined ? {} : { mode }) });
+    await makeDirectory(directory, { mode });
     await place(directory, path, `${randomBytes(ID_BYTES).toString('hex')}\n`);
     const made = await look(path);
     if (made !== undefined) return made;

@@ -7,7 +7,7 @@ import { claimSocketPath } from './socket-path.js';
 import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './stream-limits.js';
 
 export interface TcpReceiverOptions {
-  /** The address to listen on; `0.0.0.0` for all of IPv4. */
+  /** The address to listen on; `0.0.0.0` for all of IPv4, `::` for that and IPv6. */
   readonly host: string;
   /** 0: one that is free. */
   readonly port: number;

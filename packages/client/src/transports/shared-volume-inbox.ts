@@ -181,14 +181,23 @@ export class SharedVolumeInbox {
       await this.#handOver.settleOwed();
       if (!this.#isStarted) return;
       if ((await this.#recovery.recover(this.#lease.claimant)) > 0) this.#wake({ list: true });
-      await this.#maildir.trimDead(MAX_DEAD_LETTERS);
-      const nowMs = this.#options.clock.monotonicMs();
-      if (nowMs - this.#sweptTemporaryAtMs < TEMPORARY_SWEEP_MS) return;
-      this.#sweptTemporaryAtMs = nowMs;
-      await this.#maildir.sweepTemporary();
+      await this.#trim();
     });
     if (this.#isStarted || this.#handOver.hasClaims) this.#awaitSweep();
     else await this.#endWhenFree();
+  }
+
+  /** What one part refuses keeps nothing from the other. */
+  async #trim(): Promise<void> {
+    try {
+      await this.#maildir.trimDead(MAX_DEAD_LETTERS);
+    } finally {
+      const nowMs = this.#options.clock.monotonicMs();
+      if (nowMs - this.#sweptTemporaryAtMs >= TEMPORARY_SWEEP_MS) {
+        this.#sweptTemporaryAtMs = nowMs;
+        await this.#maildir.sweepTemporary();
+      }
+    }
   }
 
   async #endWhenFree(): Promise<void> {

@@ -72,7 +72,7 @@ export class SharedVolumeTransport implements Transport {
     signal?.throwIfAborted();
     const leftMs = message.deadlineAtMs - this.#options.clock.monotonicMs();
     if (leftMs <= 0) throw new MembraneError('expired', 'the deadline of the message has passed');
-    const work = this.#slots.run(() => this.#put(message, to.address, signal));
+    const work = this.#slots.run(() => this.#put(message, to, signal));
     this.#underWay.add(work);
     const forget = (): void => void this.#underWay.delete(work);
     work.then(forget, forget);
@@ -87,12 +87,12 @@ export class SharedVolumeTransport implements Transport {
 
   async #put(
     message: OutgoingMessage,
-    address: string,
+    to: RouteAddress,
     signal: AbortSignal | undefined,
   ): Promise<TransportResult> {
     // It may have waited for its turn.
     signal?.throwIfAborted();
-    const inbox = await this.#find(address);
+    const inbox = await this.#find(to);
     const placement = placementIn(inbox, message);
     const content = inbox.isMaildir ? this.#toJson(message) : this.#toOlderJson(message);
     try {
@@ -104,7 +104,7 @@ export class SharedVolumeTransport implements Transport {
       await this.#writer.place(placement, content);
     } catch (cause) {
       if (cause instanceof MembraneError) throw cause;
-      this.#inboxes.delete(address);
+      this.#inboxes.delete(keyOf(to));
       throw new MembraneError(
         'not_delivered',
         `the message could not be put into ${inbox.directory}: ${(cause as Error).message}`,
@@ -114,12 +114,13 @@ export class SharedVolumeTransport implements Transport {
     return { outcome: 'queued' };
   }
 
-  async #find(address: string): Promise<KnownInbox> {
+  async #find(to: RouteAddress): Promise<KnownInbox> {
     const { root, clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const known = this.#inboxes.get(address);
+    const key = keyOf(to);
+    const known = this.#inboxes.get(key);
     if (known !== undefined && nowMs - known.foundAtMs < ADDRESS_AGE_MS) return known;
-    const found = await findVolumeInbox(address, root);
+    const found = await findVolumeInbox(to.address, root, to.isRealmNamed === true);
     const waiting =
       known?.directory === found.directory
         ? known.waiting
@@ -130,7 +131,7 @@ export class SharedVolumeTransport implements Transport {
           );
     const inbox = { ...found, foundAtMs: nowMs, waiting };
     // An older program may be followed by a newer one at any time, and that reads only whole envelopes well.
-    if (inbox.isMaildir) this.#inboxes.set(address, inbox);
+    if (inbox.isMaildir) this.#inboxes.set(key, inbox);
     return inbox;
   }
 
@@ -169,6 +170,11 @@ export class SharedVolumeTransport implements Transport {
       });
     });
   }
+}
+
+/** The same address may mean another directory where its receiver names the volume. */
+function keyOf({ address, isRealmNamed = false }: RouteAddress): string {
+  return `${String(isRealmNamed)} ${address}`;
 }
 
 function placementIn({ directory, isMaildir }: VolumeInbox, { envelope }: OutgoingMessage): Placement {

@@ -1,4 +1,5 @@
 import { LIMITS } from '@membrane/protocol';
+import { DEFAULT_CLIENT_OPTIONS } from '../options.js';
 
 /** What a receiver on sockets holds its peers to. Sizes in bytes, times in milliseconds. */
 export interface ReceiverLimits {
@@ -18,7 +19,7 @@ export interface ReceiverLimits {
 }
 
 export const DEFAULT_RECEIVER_LIMITS: ReceiverLimits = Object.freeze({
-  maxConnections: 1_024,
+  maxConnections: DEFAULT_CLIENT_OPTIONS.messaging.maxConnections,
   maxMessageBytes: LIMITS.maxMessageBytes,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,

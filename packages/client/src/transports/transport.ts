@@ -8,6 +8,11 @@ export interface RouteAddress {
   readonly kind: RouteKind;
   /** A socket path, a URL, a directory; for the mailbox, the id of its owner. */
   readonly address: string;
+  /**
+   * True where the receiver named the realm of the address, which the sender shares: a directory of a shared volume may
+   * be mounted elsewhere here.
+   */
+  readonly isRealmNamed?: boolean | undefined;
 }
 
 /** What is handed over. A transport writes `ttl_ms` when it sends, from the deadline. */

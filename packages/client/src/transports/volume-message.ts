@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
-import { isMembraneError, MembraneError } from '@membrane/protocol';
+import { isMembraneError, MembraneError, type Envelope } from '@membrane/protocol';
 import { systemCodeOf } from '../messaging/durable-files.js';
 import type { KnownEnvelope } from '../messaging/message.js';
 import { readEnvelope } from '../messaging/read-envelope.js';
@@ -62,7 +62,7 @@ export function readMessageFile(path: string, maxBytes: number): Buffer {
  */
 export function readVolumeMessage(name: string, bytes: Buffer, nowMs: number): VolumeMessage {
   const { base, losses } = parseWaitingName(name);
-  const envelope = readEnvelope(withSender(parseJson(bytes)));
+  const envelope = readVolumeEnvelope(bytes);
   const id = envelope.id ?? hashId(base, bytes);
   const known: KnownEnvelope = { ...envelope, id };
   if (losses > 0) known.attempt = (envelope.attempt ?? 1) + losses;
@@ -73,10 +73,25 @@ export function readVolumeMessage(name: string, bytes: Buffer, nowMs: number): V
   return { envelope: known, sizeBytes: bytes.length };
 }
 
+/** @throws MembraneError `invalid_request` that says what is wrong. */
+export function readVolumeEnvelope(bytes: Buffer): Envelope {
+  return readEnvelope(fromOlder(parseJson(bytes)));
+}
+
+/** True for what is all written: nothing that begins an object is JSON before its end. */
+export function isWhole(bytes: Buffer): boolean {
+  try {
+    parseJson(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The envelope as far as it can be read, for people; undefined where it cannot. */
 export function tryReadEnvelope(name: string, bytes: Buffer): KnownEnvelope | undefined {
   try {
-    const envelope = readEnvelope(withSender(parseJson(bytes)));
+    const envelope = readVolumeEnvelope(bytes);
     return { ...envelope, id: envelope.id ?? hashId(parseWaitingName(name).base, bytes) };
   } catch (error) {
     if (isMembraneError(error)) return undefined;
@@ -101,10 +116,19 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-function withSender(value: unknown): unknown {
+/** What older programs leave out, or write otherwise: who they are, and the time as a text. */
+function fromOlder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const { sender } = value as { sender?: unknown };
-  return sender === undefined || sender === null ? { ...value, sender: UNKNOWN_SENDER } : value;
+  const { sender, timestamp } = value as { sender?: unknown; timestamp?: unknown };
+  if (sender !== undefined && sender !== null && typeof timestamp !== 'string') return value;
+  return { ...value, sender: sender ?? UNKNOWN_SENDER, timestamp: toEpochS(timestamp) };
+}
+
+/** Anything but a text, and a text that is no time, is left for its reader to refuse. */
+function toEpochS(timestamp: unknown): unknown {
+  if (typeof timestamp !== 'string' || timestamp.trim() === '') return timestamp;
+  const seconds = Number.isFinite(Number(timestamp)) ? Number(timestamp) : Date.parse(timestamp) / 1_000;
+  return Number.isFinite(seconds) ? seconds : timestamp;
 }
 
 function hashId(base: string, bytes: Buffer): string {

@@ -17,20 +17,25 @@ const BELOW_ROOT = new RegExp(`/((?:namespaces/${NAME}/)?inbox/${NAME})$`);
 const MAX_SHOWN_CHARACTERS = 200;
 
 /**
- * The directory that a registry names, as seen from here. One outside the own root is looked for at the same place below
- * it, since the receiver may have mounted the volume elsewhere; nothing outside is ever used, nor looked at.
+ * The directory that a registry names, as seen from here; nothing outside the own root is ever used, nor looked at.
+ * @param isSameVolume the receiver named this volume: a directory outside is looked for at the same place below the root,
+ * since the receiver may have mounted the volume elsewhere. Without its word that could be the inbox of somebody else.
  * @throws MembraneError `forbidden` where it leads out of the root; `not_delivered` where there is no such directory.
  */
-export async function findVolumeInbox(address: string, root: string): Promise<VolumeInbox> {
+export async function findVolumeInbox(
+  address: string,
+  root: string,
+  isSameVolume: boolean,
+): Promise<VolumeInbox> {
   const forbid = (why: string): MembraneError =>
     new MembraneError('forbidden', `the directory ${shorten(address)} is not used: ${why}`);
   if (!isAbsolute(address) || address.includes('\0')) throw forbid('it is no absolute path');
   const realRoot = await follow(root, address);
-  const path = findBelow(address, [resolve(root), realRoot]);
+  const roots = [resolve(root), realRoot];
+  const path = findBelow(address, roots) ?? (isSameVolume ? findOnVolume(address) : undefined);
   if (path === undefined) {
-    throw forbid(
-      `it is neither in the shared root ${root} nor the inbox of a volume that is mounted elsewhere`,
-    );
+    const elsewhere = isSameVolume ? 'no inbox of a volume' : 'its receiver names no volume';
+    throw forbid(`it is not in the shared root ${root}, and ${elsewhere} that is mounted elsewhere`);
   }
   const directory = await follow(join(realRoot, path), address);
   if (!directory.startsWith(realRoot.endsWith(sep) ? realRoot : realRoot + sep)) {
@@ -45,13 +50,18 @@ export async function findVolumeInbox(address: string, root: string): Promise<Vo
   return { directory, isMaildir: waiting === 'directory' };
 }
 
-/** The path below the root; undefined where it is not there, and not of the known form. */
+/** The path below the root; undefined where it is not there. */
 function findBelow(address: string, roots: readonly string[]): string | undefined {
   const path = resolve(address);
   for (const root of roots) {
     if (path.startsWith(root.endsWith(sep) ? root : root + sep)) return path.slice(root.length);
   }
-  return BELOW_ROOT.exec(path)?.[1];
+  return undefined;
+}
+
+/** The path of an inbox below the root of whoever made it; undefined where it is not of that form. */
+function findOnVolume(address: string): string | undefined {
+  return BELOW_ROOT.exec(resolve(address))?.[1];
 }
 
 async function follow(path: string, address: string): Promise<string> {

@@ -74,6 +74,15 @@ it('takes the deepest payload that is allowed', () => {
   expect(readEnvelope({ ...FULL, payload }).payload).toEqual(payload);
 });
 
+it('drops what it does not know, however deep that nests', () => {
+  const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown;
+  const given = { ...FULL, x_trace: 'abc', deep };
+  expect(readEnvelope(given)).toEqual(FULL);
+  expect(readEnvelope({ deep, sender: 'baker', payload: 1 })).toEqual({ sender: 'baker', payload: 1 });
+  // Whoever gave it keeps what it gave.
+  expect(given).toHaveProperty('deep');
+});
+
 it('is asked about no field less than the schema', () => {
   expect(Object.keys(FULL).sort()).toEqual(Object.keys(envelopeSchema.shape).sort());
 });

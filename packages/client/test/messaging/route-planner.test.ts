@@ -50,6 +50,13 @@ describe('a plan', () => {
     expect(kindsOf(planRoutes({ ...OWN, network: 'backstage' }, older))).toEqual([]);
   });
 
+  it('tells which endpoints named the realm that is shared', () => {
+    const named = planRoutes(OWN, receiver({ endpoints: [ALL[0]] }));
+    expect(named.routes).toMatchObject([{ kind: 'shared-volume', isRealmNamed: true }]);
+    const older = planRoutes(OWN, receiver({ endpoint: '/nowhere/here/inbox/oven' }));
+    expect(older.routes).toMatchObject([{ kind: 'shared-volume', isRealmNamed: false }]);
+  });
+
   it('counts a primary endpoint once', () => {
     expect(planRoutes(OWN, receiver({ endpoints: [ALL[0]] })).routes).toHaveLength(1);
   });

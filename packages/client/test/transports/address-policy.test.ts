@@ -16,6 +16,7 @@ describe('network addresses', () => {
     'http://10.0.0.5:40123/m/default/oven/default',
     'https://oven.example/m/default/oven/default',
     'http://[2001:db8::1]:80/m',
+    'http://[64:ff9b::a00:5]/m',
   ])('%s may be used', async (address) => {
     await expect(check(address)).resolves.toMatchObject({ url: new URL(address).href.replace(/\/$/, '') });
   });
@@ -45,6 +46,12 @@ describe('network addresses', () => {
     'http://224.0.0.1/',
     'http://255.255.255.255/',
     'http://[ff02::1]/',
+    'http://[64:ff9b::a9fe:a9fe]/',
+    'http://[64:ff9b:1::169.254.169.254]/',
+    'http://[::169.254.169.254]/',
+    'http://[::ffff:0:169.254.169.254]/',
+    'http://[2002:a9fe:a9fe::1]/',
+    'http://[64:ff9b::100.100.100.200]/',
   ])('%s may not be used', async (address) => {
     await expect((async () => check(address, true))()).rejects.toMatchObject({
       code: 'forbidden',
@@ -58,6 +65,9 @@ describe('network addresses', () => {
     'http://[::1]/m',
     'http://127.8.8.8/',
     'http://[::ffff:7f00:1]/',
+    'http://[::127.0.0.1]/',
+    'http://[64:ff9b::127.0.0.1]/',
+    'http://[2002:7f00:1::]/',
   ])('%s may be used only where loopback means the same to both', async (address) => {
     await expect(check(address, true)).resolves.toBeDefined();
     await expect((async () => check(address))()).rejects.toMatchObject({ code: 'forbidden' });

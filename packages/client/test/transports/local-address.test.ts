@@ -38,14 +38,29 @@ it('is the interface that leads to the registry', async () => {
 describe('with an address to advertise', () => {
   const registryUrl = 'http://192.0.2.7:8765';
 
+  const everywhere = OWN.some((address) => address.includes(':')) ? '::' : '0.0.0.0';
+
   it.each([
     ['http://oven.example:9000/', 9_000, 'http://oven.example:9000'],
-    ['https://oven.example/edge/', 443, 'https://oven.example/edge'],
+    ['http://[::1]:9000', 9_000, 'http://[::1]:9000'],
     ['http://oven.example', 80, 'http://oven.example'],
-  ])('listens everywhere at the port of %s', async (advertise, port, url) => {
+  ])('listens everywhere, by IPv6 too, at the port of %s', async (advertise, port, url) => {
     const address = await findListenAddress({ registryUrl, advertise });
-    expect(address).toMatchObject({ host: '0.0.0.0', port });
+    expect(address).toMatchObject({ host: everywhere, port });
     expect(address.advertisedUrl(1)).toBe(url);
+  });
+
+  it('wants to be told where to listen where that URL is https', async () => {
+    const advertise = 'https://oven.example/edge';
+    await expect(findListenAddress({ registryUrl, advertise })).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringMatching(
+        /^advertise .*listen .*MEMBRANE_LISTEN.*; got "https:\/\/oven\.example\/edge"$/,
+      ) as string,
+    });
+    const address = await findListenAddress({ registryUrl, advertise, listen: { port: 8_000 } });
+    expect(address).toMatchObject({ host: everywhere, port: 8_000 });
+    expect(address.advertisedUrl(8_000)).toBe('https://oven.example/edge');
   });
 
   it('listens where it was told to', async () => {

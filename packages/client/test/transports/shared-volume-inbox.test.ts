@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS, MembraneError } from '@membrane/protocol';
 import type { DeadLetterInfo } from '../../src/messaging/dead-letters.js';
@@ -127,7 +127,8 @@ describe('an inbox directory', () => {
     const { root, directory, to } = await makeVolume();
     const taker = new FakeTaker();
     await openInbox(directory, taker, { claimLeaseMs: 150 }).start();
-    await rm(directory, { recursive: true });
+    // It may be made anew while it is removed.
+    await rm(directory, { recursive: true, maxRetries: 20 });
     await eventually('it is there again', () =>
       namesIn(directory, 'new').then(
         () => true,
@@ -280,6 +281,41 @@ describe('a message that is refused', () => {
     expect(await namesIn(directory, 'dead')).toEqual([]);
   });
 
+  it('has files that whoever the umask lets may read, also for the causes of dead letters', async () => {
+    const { root, directory, to } = await makeVolume();
+    const taker = new FakeTaker();
+    taker.onTake = ({ finish }) => {
+      finish({ outcome: 'failed', error: new MembraneError('handler_failed', 'no') });
+    };
+    await openTransport(root).send(message('clumsy'), to);
+    await openInbox(directory, taker).start();
+    await eventually('it is dead', async () => (await namesIn(directory, 'dead')).length === 2);
+    const asItComes = join(await makeDirectory(), 'file');
+    await writeFile(asItComes, '');
+    for (const name of await namesIn(directory, 'dead')) {
+      const { mode } = await stat(join(directory, 'dead', name));
+      expect(mode).toBe((await stat(asItComes)).mode);
+    }
+  });
+
+  it('keeps no other dead letter from being put back where one cannot be', async () => {
+    const { directory } = await makeVolume();
+    const ids = [newMessageId(), newMessageId(), newMessageId()];
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+    for (const id of ids) {
+      const text = `{"id":"${id}","sender":"baker","payload":1,"deep":${deep}}`;
+      await writeFile(join(directory, 'dead', `${id}.json`), text);
+    }
+    await mkdir(join(directory, 'new', `${ids[0]!}.json`));
+    const letters = new DeadLetterDirectory(directory);
+    await expect(letters.requeue()).rejects.toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringMatching(new RegExp(`^1 of 3 .*${ids[0]!}.*EISDIR`)) as string,
+    });
+    expect((await letters.list({ limit: 10 })).map(({ messageId }) => messageId)).toEqual([ids[0]]);
+    expect(await namesIn(directory, 'new')).toEqual(ids.map((id) => `${id}.json`));
+  });
+
   it('has no dead letters where nobody received anything yet', async () => {
     const letters = new DeadLetterDirectory(join(await makeDirectory(), 'oven'));
     expect([await letters.list({ limit: 1 }), await letters.requeue(), await letters.discard()]).toEqual([
@@ -421,6 +457,36 @@ describe('messages of older programs', () => {
       await eventually('it is back', async () => (await namesIn(directory, 'new')).length === 1);
     }
     expect(ids[0]).toBe(ids[1]);
+  });
+
+  it.each([
+    ['"2026-05-01T10:00:00.25Z"', 1_777_629_600.25],
+    ['"2026-05-01T12:00:00+02:00"', 1_777_629_600],
+    ['"1777629600.5"', 1_777_629_600.5],
+  ])('may say when they were written by %s', async (timestamp, seconds) => {
+    const { directory } = await makeVolume();
+    const taker = new FakeTaker();
+    await writeFile(
+      join(directory, 'msg_1.json'),
+      `{"sender":"python","timestamp":${timestamp},"payload":1}`,
+    );
+    await openInbox(directory, taker).start();
+    await eventually('it came', () => taker.taken.length === 1);
+    expect(taker.taken[0]!.envelope.timestamp).toBe(seconds);
+  });
+
+  it.each([
+    ['{"sender":"the oven","payload":1}', 'sender'],
+    ['{"sender":"python","timestamp":"noon","payload":1}', 'timestamp'],
+    ['{"sender":"python"}', 'payload'],
+    ['[1]', 'object'],
+  ])('that are whole, and none all the same, are dead letters at once: %s', async (text, word) => {
+    const { directory } = await makeVolume();
+    await writeFile(join(directory, 'msg_1.json'), text);
+    await openInbox(directory).start();
+    await eventually('it died', async () => (await causesIn(directory)).join() === 'invalid_request');
+    const [letter] = await new DeadLetterDirectory(directory).list({ limit: 1 });
+    expect(letter!.reason).toContain(word);
   });
 
   it('that stay broken for an hour are dead letters', async () => {

@@ -229,13 +229,28 @@ describe('the directory that a registry names', () => {
   it('is looked for at its place below the own root, where the receiver mounted the volume elsewhere', async () => {
     const { root, directory } = await makeVolume();
     const transport = openTransport(root);
-    await transport.send(message(1), { kind: 'shared-volume', address: '/elsewhere/shared/inbox/oven' });
+    const named = { kind: 'shared-volume', isRealmNamed: true } as const;
+    await transport.send(message(1), { ...named, address: '/elsewhere/shared/inbox/oven' });
     expect(await namesIn(directory, 'new')).toHaveLength(1);
     const other = join(root, 'namespaces', 'bakery', 'inbox', 'oven@2');
     for (const part of ['tmp', 'new']) await mkdir(join(other, part), { recursive: true });
     const address = '/elsewhere/namespaces/bakery/inbox/oven@2';
-    await transport.send(message(2), { kind: 'shared-volume', address });
+    await transport.send(message(2), { ...named, address });
     expect(await namesIn(other, 'new')).toHaveLength(1);
+  });
+
+  it('is used only where it stands, where its receiver named no realm', async () => {
+    const { root, directory, to } = await makeVolume();
+    const transport = openTransport(root);
+    const address = '/elsewhere/shared/inbox/oven';
+    await transport.send(message(1), { kind: 'shared-volume', address, isRealmNamed: true });
+    for (const unnamed of [{}, { isRealmNamed: false }]) {
+      await expect(
+        transport.send(message(2), { kind: 'shared-volume', address, ...unnamed }),
+      ).rejects.toMatchObject({ code: 'forbidden', message: expect.stringContaining(root) as string });
+    }
+    await transport.send(message(3), to);
+    expect(await namesIn(directory, 'new')).toHaveLength(2);
   });
 
   it('may be reached through a link that stays in the root, or leads to it', async () => {
@@ -283,8 +298,8 @@ describe('the directory that a registry names', () => {
     const { root } = await makeVolume();
     await writeFile(join(root, 'file'), '');
     for (const address of [join(root, 'inbox', 'nobody'), '/elsewhere/inbox/nobody', join(root, 'file')]) {
-      const sending = openTransport(root).send(message(1), { kind: 'shared-volume', address });
-      await expect(sending).rejects.toMatchObject({ code: 'not_delivered' });
+      const to = { kind: 'shared-volume', address, isRealmNamed: true } as const;
+      await expect(openTransport(root).send(message(1), to)).rejects.toMatchObject({ code: 'not_delivered' });
     }
     const nowhere = join(root, 'no', 'root');
     const sending = openTransport(nowhere).send(message(1), {
