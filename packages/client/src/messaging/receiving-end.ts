@@ -4,6 +4,7 @@ import { makeInbox, type Endpoint } from '../endpoint.js';
 import type { ClientOptions } from '../options.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { findListenAddress } from '../transports/local-address.js';
+import { Maildir } from '../transports/maildir.js';
 import { receiverPath } from '../transports/receiver-name.js';
 import { openSocketReceiver, openTcpReceiver } from '../transports/receiver.js';
 import { SharedVolumeInbox } from '../transports/shared-volume-inbox.js';
@@ -155,6 +156,8 @@ export class ReceivingEnd {
   async #openVolume(instanceId: string): Promise<Endpoint> {
     const { options, realms } = this.#parts;
     const address = await makeInbox({ ...options, instanceId });
+    // Before anybody hears of it: one without `new/` is taken for an older program's.
+    await new Maildir(address).make();
     return { mode: 'shared-volume', address, realm: await realms.ofVolume() };
   }
 }

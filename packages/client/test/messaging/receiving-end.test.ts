@@ -28,6 +28,13 @@ async function begin() {
   return { end, claims: async () => readdir(join(await makeInbox(options), 'cur')) };
 }
 
+it('an inbox directory is a maildir as soon as others may hear of it', async () => {
+  const { end } = await begin();
+  const [endpoint] = await end.open('default');
+  expect(endpoint?.mode).toBe('shared-volume');
+  expect((await readdir(endpoint?.address ?? '')).sort()).toEqual(['cur', 'dead', 'new', 'tmp']);
+});
+
 describe('the reading of an inbox directory', () => {
   it('that is ended while it begins leaves no reader behind', async () => {
     const { end, claims } = await begin();

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 export function useTemporaryDirectories(): () => Promise<string> {
   const made: string[] = [];
   afterEach(async () => {
-    await Promise.all(made.splice(0).map((directory) => rm(directory, { recursive: true, force: true })));
+    // What is closed by hooks that run beside this one may write a last time.
+    const options = { recursive: true, force: true, maxRetries: 10 };
+    await Promise.all(made.splice(0).map((directory) => rm(directory, options)));
   });
   return async () => {
     const directory = await mkdtemp(join(tmpdir(), 'membrane-test-'));
