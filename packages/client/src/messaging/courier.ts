@@ -167,6 +167,7 @@ export class Courier {
     const direct = await tryAll(routes.choose(plan, request));
     if (direct !== undefined) return direct;
     attempts.skipped(plan.skipped);
+    if (request.answer === 'needed') attempts.skipped(routes.withoutAnswer(plan));
     const relays = await askInTime(
       (signal) => routes.findRelays(plan.membrane, envelope.path ?? [], signal),
       inTime,

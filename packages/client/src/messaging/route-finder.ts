@@ -101,6 +101,18 @@ export class RouteFinder {
     return chosen.some(isLeftOut) ? chosen.filter((route) => !isLeftOut(route)) : chosen;
   }
 
+  /** The ways of a plan that a request leaves out whose answer could not come back, and why. */
+  withoutAnswer({ routes, membrane }: DirectPlan): readonly DeliveryAttempt[] {
+    const target = membrane?.id ?? '';
+    const keeping = routes.filter(isKeeping).map(({ kind, address }) => ({ route: kind, address }));
+    return [...keeping, { route: 'mailbox', address: target }].map((left) => ({
+      ...left,
+      target,
+      result: 'skipped',
+      reason: 'no answer comes back this way to a client that is not registered',
+    }));
+  }
+
   /**
    * Ways through membranes that relay: along the ancestors of the receiver, the nearest to it first, then along those
    * of this membrane. Each of them finds its own way on.

@@ -30,11 +30,16 @@ describe('a client that is not registered', () => {
       code: 'not_delivered',
       message: expect.stringContaining('no route leads to "oven"') as string,
     };
+    const left = { result: 'skipped', reason: expect.stringContaining('not registered') as string };
+    const attempts = [
+      { route: 'shared-volume', ...left },
+      { route: 'mailbox', ...left },
+    ];
     for (const sent of [
       cook.sendMessage('oven', 1, { waitFor: 'processed', timeoutMs: TIMEOUT_MS }),
       cook.request('oven', 2, { timeoutMs: TIMEOUT_MS }),
     ]) {
-      await expect(sent).rejects.toMatchObject(failure);
+      await expect(sent).rejects.toMatchObject({ ...failure, details: { attempts } });
     }
     await cook.sendMessage('oven', 'nobody waits');
     await eventually('it is handled', () => handled().length > 0);
@@ -57,7 +62,7 @@ describe('a client that is not registered', () => {
     });
     const { attempts } = (error as { details: { attempts: { route: string }[] } }).details;
     expect(attempts.length).toBeGreaterThan(0);
-    expect(new Set(attempts.map(({ route }) => route))).toEqual(new Set(['network']));
+    expect(new Set(attempts.map(({ route }) => route))).toEqual(new Set(['network', 'mailbox']));
     expect((await cook.sendMessage('oven', 'nobody waits')).route.kind).toBe('mailbox');
   }, 120_000);
 });
