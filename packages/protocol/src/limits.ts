@@ -44,4 +44,6 @@ export const LIMITS = Object.freeze({
   maxMailboxBatch: 1_000,
   /** The longest a read may wait for something to come. */
   maxWaitMs: 600_000,
+  /** Ids that one watch may name. */
+  maxWatchIds: 100,
 });

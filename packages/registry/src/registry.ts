@@ -10,12 +10,17 @@ import { MailboxCalls } from './http/mailbox-calls.js';
 import { explainListenError } from './http/listen-error.js';
 import { HttpServer, type HttpServerOptions } from './http/server.js';
 import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
+import { WatchCalls } from './http/watch-calls.js';
+import type { EventLogLimits } from './domain/event-log.js';
+import { BlockingReads } from './service/blocking-reads.js';
 import { CommandQueue } from './service/command-queue.js';
 import { LeaseTicker } from './service/lease-ticker.js';
 import { MailboxService } from './service/mailbox-service.js';
 import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
+import { WatchHub, type WatchTimings } from './service/watch-hub.js';
+import { WorkSlices } from './service/work-slices.js';
 import { describeState } from './service/state-status.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
 import { KeyvMembraneStore } from './store/keyv-membrane-store.js';
@@ -48,6 +53,8 @@ export interface RegistryParts {
   readonly random?: () => number;
   /** How long a message that was handed out is hidden from others. */
   readonly hideMs?: number;
+  readonly eventLogLimits?: EventLogLimits;
+  readonly watchTimings?: Partial<WatchTimings>;
 }
 
 /**
@@ -76,6 +83,8 @@ class RegistryProgram implements Registry {
         queue: CommandQueue;
         ticker: LeaseTicker;
         mailbox: MailboxService;
+        watch: WatchHub;
+        reads: BlockingReads;
         server: HttpServer;
       }
     | undefined;
@@ -118,6 +127,7 @@ class RegistryProgram implements Registry {
       onRecovery: (namespace, id, instanceId) => {
         ticker.recover(namespace, id, instanceId);
       },
+      eventLogLimits: this.#parts.eventLogLimits,
     });
     const queue = new CommandQueue({
       store,
@@ -125,6 +135,8 @@ class RegistryProgram implements Registry {
       apply: (change, revision) => {
         state.apply(change, revision);
         mailbox.noteChange(change);
+        watch.noteChange(change, revision);
+        reads.noteChange(change, revision);
       },
       onStoreHealth: (error) => {
         this.#noteStoreHealth(error);
@@ -161,6 +173,23 @@ class RegistryProgram implements Registry {
       quotas,
       hiddenForMs: (mail) => mailbox.hiddenForMs(mail),
     });
+    const work = new WorkSlices({
+      nowMs: () => performance.now(),
+      onError: (error) => {
+        this.#logger.error({ err: error }, 'telling of changes failed');
+      },
+    });
+    const { random = Math.random } = this.#parts;
+    const reads = new BlockingReads({ state, clock: this.#clock, work, random });
+    const watch = new WatchHub({
+      state,
+      clock: this.#clock,
+      work,
+      random,
+      maxStreams: this.#options.maxWatchStreams,
+      maxBufferBytes: this.#options.maxWatchBufferBytes,
+      timings: this.#parts.watchTimings,
+    });
     const runner = new CallRunner({
       revision: () => state.revisionText,
       refusal: () => this.#findRefusal(),
@@ -170,10 +199,11 @@ class RegistryProgram implements Registry {
           this.#logger.error({ err: error, method, url }, 'a call failed');
       },
     });
-    const calls = new Calls({ runner, service, status: () => this.#status(store, state) });
+    const calls = new Calls({ runner, service, reads, status: () => this.#status(store, state) });
     const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
+    const watchCalls = new WatchCalls({ runner, hub: watch, reads, logId: () => state.logId });
     const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
-    const app = createApp({ runner, calls, mailboxCalls, findUnreadiness });
+    const app = createApp({ runner, calls, mailboxCalls, watchCalls, findUnreadiness });
     const server = new HttpServer({
       calls,
       mailboxCalls,
@@ -183,13 +213,13 @@ class RegistryProgram implements Registry {
       ...(this.#logger.isLevelEnabled('debug') ? { onAnswered: this.#logAnswer } : {}),
       ...this.#parts.http,
     });
-    this.#running = { store, queue, ticker, mailbox, server };
+    this.#running = { store, queue, ticker, mailbox, watch, reads, server };
 
     this.#url = await server.listen().catch((error: unknown) => {
       throw explainListenError(error, host, port);
     });
     await this.#writeHolder(this.#url);
-    const others = await state.load(store, this.#parts.random ?? Math.random, this.#abort.signal);
+    const others = await state.load(store, random, this.#abort.signal);
     this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
     this.#abort.signal.throwIfAborted();
     ticker.start();
@@ -210,8 +240,10 @@ class RegistryProgram implements Registry {
     this.#abort.abort(new OperatorError('the registry was stopped while it started'));
     await this.#starting?.catch(() => undefined);
     if (this.#running === undefined) return;
-    const { store, queue, ticker, mailbox, server } = this.#running;
+    const { store, queue, ticker, mailbox, watch, reads, server } = this.#running;
     mailbox.stop();
+    reads.stop();
+    watch.stop();
     await server.close();
     await ticker.stop();
     await queue.idle();
@@ -294,6 +326,10 @@ class RegistryProgram implements Registry {
       uptime: Math.round(this.#clock.monotonicMs() - this.#startedAtMs) / 1_000,
       store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
       ...describeState(state),
+      watch: {
+        streams: this.#running?.watch.size ?? 0,
+        blocking_reads: this.#running?.reads.size ?? 0,
+      },
     };
   }
 }

@@ -110,7 +110,7 @@ describe('subtree marks', () => {
             if (place !== undefined) touch('children', place[0] ?? TOP, revision);
         }
         for (const [key, revision] of touched) {
-          const [kind, name = ''] = key.split(' ') as [Scope['kind'], string];
+          const [kind, name] = key.split(' ') as [Scope['kind'], string];
           if (revision > since) expect(marks.isChangedSince(scope(kind, name), since)).toBe(true);
         }
       }),
