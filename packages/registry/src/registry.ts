@@ -19,7 +19,7 @@ import { MailboxService } from './service/mailbox-service.js';
 import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
-import { WatchHub, type WatchTimings } from './service/watch-hub.js';
+import { WatchHub, type WatchPace } from './service/watch-hub.js';
 import { WorkSlices } from './service/work-slices.js';
 import { describeState } from './service/state-status.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
@@ -54,7 +54,7 @@ export interface RegistryParts {
   /** How long a message that was handed out is hidden from others. */
   readonly hideMs?: number;
   readonly eventLogLimits?: EventLogLimits;
-  readonly watchTimings?: Partial<WatchTimings>;
+  readonly watchPace?: Partial<WatchPace>;
 }
 
 /**
@@ -188,7 +188,7 @@ class RegistryProgram implements Registry {
       random,
       maxStreams: this.#options.maxWatchStreams,
       maxBufferBytes: this.#options.maxWatchBufferBytes,
-      timings: this.#parts.watchTimings,
+      pace: this.#parts.watchPace,
     });
     const runner = new CallRunner({
       revision: () => state.revisionText,

@@ -9,14 +9,13 @@ import type { WatchFlusher } from './watch-flusher.js';
 import type { WatchText } from './watch-text.js';
 import type { WorkSlices } from './work-slices.js';
 
-/** Events told of in one step. */
-const STEP_EVENTS = 100;
-
 export interface WatchFanOutOptions {
   readonly state: RegistryState;
   readonly work: WorkSlices;
   readonly text: WatchText;
   readonly flusher: WatchFlusher;
+  /** Events told of in one step. */
+  readonly stepItems: number;
   /** The feed is not live any more: it has heard everything up to the revision, and is to be told what came along. */
   readonly onOwed: (feed: WatchFeed, revision: number) => void;
 }
@@ -122,7 +121,7 @@ export class WatchFanOut {
   readonly #run = (): boolean => {
     const { state } = this.#options;
     if (state.eventLog.floor > this.#position && this.#change === undefined) this.#resetAll();
-    for (let left = STEP_EVENTS; left > 0; left -= 1) {
+    for (let left = this.#options.stepItems; left > 0; left -= 1) {
       this.#change ??= state.eventLog.changesAfter(this.#position, 1)[0];
       if (this.#change === undefined) {
         this.#isRunning = false;

@@ -17,15 +17,17 @@ const MAX_RETRY_MS = 3_000;
 /** When one should try again who found no room. */
 const FULL_RETRY_MS = 5_000;
 
-export const WATCH_TIMINGS = Object.freeze({
+export const WATCH_PACE = Object.freeze({
   /** What comes within this time goes out as one write a watcher. */
   flushMs: 50,
   /** How often quiet watchers are told where they are. */
   bookmarkMs: 15_000,
   /** How long one who does not read may hold up others of the same filter. */
   patienceMs: 5_000,
+  /** Events told, changes looked at, or nodes walked before other work gets its turn. */
+  stepItems: 200,
 });
-export type WatchTimings = Readonly<Record<keyof typeof WATCH_TIMINGS, number>>;
+export type WatchPace = Readonly<Record<keyof typeof WATCH_PACE, number>>;
 
 export interface WatchHubOptions {
   readonly state: RegistryState;
@@ -36,7 +38,7 @@ export interface WatchHubOptions {
   readonly maxStreams: number;
   /** For one watcher. */
   readonly maxBufferBytes: number;
-  readonly timings?: Partial<WatchTimings> | undefined;
+  readonly pace?: Partial<WatchPace> | undefined;
 }
 
 /** Where a watcher goes on. */
@@ -49,7 +51,7 @@ export interface WatchStart {
 /** Everybody who watches. */
 export class WatchHub {
   readonly #options: WatchHubOptions;
-  readonly #timings: WatchTimings;
+  readonly #pace: WatchPace;
   readonly #text: WatchText;
   readonly #flusher: WatchFlusher;
   readonly #fanOut: WatchFanOut;
@@ -59,15 +61,16 @@ export class WatchHub {
 
   constructor(options: WatchHubOptions) {
     this.#options = options;
-    this.#timings = { ...WATCH_TIMINGS, ...options.timings };
+    this.#pace = { ...WATCH_PACE, ...options.pace };
     const { state, clock, work } = options;
     this.#text = new WatchText(() => state.logId);
-    this.#flusher = new WatchFlusher({ clock, work, intervalMs: this.#timings.flushMs });
+    this.#flusher = new WatchFlusher({ clock, work, intervalMs: this.#pace.flushMs });
     this.#fanOut = new WatchFanOut({
       state,
       work,
       text: this.#text,
       flusher: this.#flusher,
+      stepItems: this.#pace.stepItems,
       onOwed: (feed, revision) => {
         this.#replay(feed, revision, false);
       },
@@ -106,7 +109,7 @@ export class WatchHub {
     this.#begin(feed, start);
     this.#bookmarks ??= setInterval(() => {
       this.#fanOut.bookmark();
-    }, this.#timings.bookmarkMs);
+    }, this.#pace.bookmarkMs);
     return watcher;
   }
 
@@ -156,7 +159,8 @@ export class WatchHub {
       text: this.#text,
       flusher: this.#flusher,
       fanOut: this.#fanOut,
-      patienceMs: this.#timings.patienceMs,
+      patienceMs: this.#pace.patienceMs,
+      stepItems: this.#pace.stepItems,
       onLive: () => {
         this.#replays.delete(feed);
       },

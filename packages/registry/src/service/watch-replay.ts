@@ -11,8 +11,6 @@ import type { WatchFlusher } from './watch-flusher.js';
 import type { WatchText } from './watch-text.js';
 import type { WorkSlices } from './work-slices.js';
 
-/** Changes looked at, or nodes walked, in one step. */
-const STEP_ITEMS = 200;
 /** What a step makes before it is sent. */
 const STEP_BYTES = 64 * 1024;
 /** Nodes that may change during one walk: what a walk remembers of them must not grow without end. */
@@ -28,6 +26,8 @@ export interface ReplayContext {
   readonly fanOut: WatchFanOut;
   /** How long one who does not read may hold up others, or a walk. */
   readonly patienceMs: number;
+  /** Changes looked at, or nodes walked, in one step. */
+  readonly stepItems: number;
   /** The feed has heard everything. */
   readonly onLive: () => void;
 }
@@ -114,7 +114,7 @@ export class WatchReplay {
       this.#reset('too_old');
       return;
     }
-    let left = STEP_ITEMS;
+    let left = this.#context.stepItems;
     while (left > 0 && this.feed.pendingBytes < STEP_BYTES) {
       this.#change ??= state.eventLog.changesAfter(this.#toldUpTo, 1)[0];
       if (this.#change === undefined || this.#change.revision > position) {
@@ -164,12 +164,12 @@ export class WatchReplay {
   }
 
   #walkOn({ view, revision, atMs, arrivals }: Walk): void {
-    const { text, flusher } = this.#context;
+    const { text, flusher, stepItems } = this.#context;
     if (view.size > MAX_REMEMBERED_NODES) {
       this.#reset('too_slow');
       return;
     }
-    for (let left = STEP_ITEMS; left > 0 && this.feed.pendingBytes < STEP_BYTES; left -= 1) {
+    for (let left = stepItems; left > 0 && this.feed.pendingBytes < STEP_BYTES; left -= 1) {
       const { done, value } = arrivals.next();
       if (done === true) {
         this.feed.settle(revision);

@@ -167,6 +167,43 @@ describe('a watch', () => {
     expect(sink.heard.slice(0, arrival).every(({ id }) => id === undefined)).toBe(true);
   });
 
+  it('misses nothing where a tree that came in is taken apart before all of it was told', async () => {
+    const { core, hub } = await start({ pace: { stepItems: 1 } });
+    await register(core, 'house');
+    for (const [id, parent] of [
+      ['shop'],
+      ['b', 'shop'],
+      ['c', 'b'],
+      ['d', 'c'],
+      ['e', 'd'],
+      ['f', 'e'],
+    ] as const)
+      await register(core, id, parent ?? null);
+    const sink = watch(hub, { subtree: 'house' }, undefined, new FakeSink(10));
+    await caughtUp(core, sink);
+    sink.onRead = (text) => {
+      sink.isPaused = text.includes('"parent":"b"');
+    };
+    await register(core, 'b', 'house');
+    await eventually('it is in the middle of it', () => sink.bufferedBytes > 0);
+    await register(core, 'e', 'house');
+    sink.resume();
+    await caughtUp(core, sink);
+    expect(wordsOf(sink.heard)).toContain('f moved');
+  });
+
+  it('misses nothing where a tree that came in is taken apart by the very next change', async () => {
+    const { core, hub } = await start();
+    await register(core, 'house');
+    for (const [id, parent] of [['shop'], ['b', 'shop'], ['c', 'b'], ['d', 'c']] as const)
+      await register(core, id, parent ?? null);
+    const sink = watch(hub, { subtree: 'house' });
+    await caughtUp(core, sink);
+    await Promise.all([register(core, 'b', 'house'), register(core, 'c', 'house')]);
+    await caughtUp(core, sink);
+    expect(wordsOf(sink.heard)).toContain('d moved');
+  });
+
   it('of a large subtree that moves while it goes on changing is complete', async () => {
     const { core, hub } = await start();
     await register(core, 'house');
@@ -251,7 +288,7 @@ describe('a watch', () => {
   });
 
   it('holds up nobody of its subtree when it does not read while much comes in', async () => {
-    const { core, hub } = await start({ timings: { patienceMs: 20 } });
+    const { core, hub } = await start({ pace: { patienceMs: 20 } });
     await register(core, 'house');
     await register(core, 'bakery');
     await Promise.all(Array.from({ length: 1_000 }, (_, index) => register(core, `oven-${index}`, 'bakery')));
@@ -268,7 +305,7 @@ describe('a watch', () => {
   });
 
   it('gets bookmarks while it is quiet', async () => {
-    const { core, hub } = await start({ timings: { bookmarkMs: 5 } });
+    const { core, hub } = await start({ pace: { bookmarkMs: 5 } });
     const sink = watch(hub);
     await register(core, 'x', null, { namespace: 'other' });
     await eventually('there are some', () => sink.heard.length > 3);
@@ -277,7 +314,7 @@ describe('a watch', () => {
   });
 
   it('gets many changes by few writes', async () => {
-    const { core, hub } = await start({ timings: { flushMs: 50 } });
+    const { core, hub } = await start({ pace: { flushMs: 50 } });
     const sinks = Array.from({ length: 20 }, () => watch(hub));
     await caughtUp(core, ...sinks);
     await Promise.all(Array.from({ length: 200 }, (_, index) => register(core, `m-${index}`)));
@@ -303,7 +340,7 @@ describe('a watch', () => {
   });
 
   it('ends with what was still to be told', async () => {
-    const { core, hub } = await start({ timings: { flushMs: 10_000 } });
+    const { core, hub } = await start({ pace: { flushMs: 10_000 } });
     const sink = watch(hub);
     const stuck = watch(hub, {}, undefined, Object.assign(new FakeSink(10), { isPaused: true }));
     await register(core, 'a');

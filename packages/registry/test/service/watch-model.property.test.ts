@@ -159,7 +159,7 @@ type Step =
   | { kind: 'deregister'; id: string; cascade: boolean }
   | { kind: 'silence' }
   | { kind: 'connect' | 'disconnect' | 'pause' | 'resume' | 'read'; client: number }
-  | { kind: 'breathe' }
+  | { kind: 'breathe'; turns: number }
   | { kind: 'restart' };
 
 const id = fc.constantFrom(...IDS);
@@ -201,16 +201,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       client,
     }),
   },
-  { weight: 3, arbitrary: fc.constant({ kind: 'breathe' as const }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('breathe' as const), turns: fc.integer({ min: 1, max: 12 }) }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
 );
 
 const LOG_LIMITS = { maxChanges: 12, maxBytes: 1e6 };
-const HUB = { maxBufferBytes: 3_000, timings: { bookmarkMs: 5, patienceMs: 3, flushMs: 0 } };
+const HUB = { maxBufferBytes: 3_000, pace: { bookmarkMs: 5, patienceMs: 3, flushMs: 0, stepItems: 1 } };
+
+/** Every step of work takes a slice of its own, so that anything can happen in between. */
+let nowMs = 0;
+const startHub = (core: RegistryCore): WatchHub => hubOf(core, HUB, () => (nowMs += 1_000));
 
 async function run(steps: readonly Step[]): Promise<void> {
   let core = await new RegistryCore(undefined, undefined, undefined, LOG_LIMITS).load();
-  let hub = hubOf(core, HUB);
+  let hub = startHub(core);
   const clients = FILTERS.map((filter) => new Client(filter));
   const register = (id: string, parent: string | null, instance = 'default'): Promise<unknown> =>
     core.service.register(registration(id, { parent, instance_id: instance })).catch(() => undefined);
@@ -235,6 +242,7 @@ async function run(steps: readonly Step[]): Promise<void> {
         clients[step.client]?.connect(core, hub);
         break;
       case 'disconnect':
+        clients[step.client]?.read(core);
         clients[step.client]?.disconnect(hub);
         break;
       case 'pause':
@@ -247,17 +255,21 @@ async function run(steps: readonly Step[]): Promise<void> {
         clients[step.client]?.read(core);
         break;
       case 'breathe':
-        for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+        for (let turn = 0; turn < step.turns; turn += 1) await new Promise(setImmediate);
         break;
       case 'restart':
         hub.stop();
         for (const each of clients) each.disconnect(undefined);
         core = await core.restart();
-        hub = hubOf(core, HUB);
+        hub = startHub(core);
     }
   };
 
   try {
+    // Something to move: most trees that chance makes are flat.
+    for (const [id, parent] of [['a'], ['b'], ['c', 'b'], ['d', 'c'], ['e', 'd'], ['f', 'd']] as const)
+      await register(id, parent ?? null);
+    for (const each of clients) each.connect(core, hub);
     for (const each of steps) await perform(each);
     for (const each of clients) {
       each.sink.resume();

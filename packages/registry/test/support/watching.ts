@@ -52,6 +52,8 @@ export class FakeSink implements WatchSink {
   writes = 0;
   maxBufferedBytes = 0;
   onDrained: () => void = () => undefined;
+  /** Told of what it has read at once. */
+  onRead: (text: string) => void = () => undefined;
   #buffered: Buffer[] = [];
 
   readonly #highWaterMark: number;
@@ -71,7 +73,9 @@ export class FakeSink implements WatchSink {
   write(data: Buffer): boolean {
     this.writes += 1;
     if (!this.isPaused) {
-      this.reader.add(data.toString());
+      const text = data.toString();
+      this.reader.add(text);
+      this.onRead(text);
       return true;
     }
     this.#buffered.push(data);
@@ -97,10 +101,14 @@ export class FakeSink implements WatchSink {
 }
 
 /** A hub on a registry without HTTP. */
-export function hubOf(core: RegistryCore, options: Partial<WatchHubOptions> = {}): WatchHub {
+export function hubOf(
+  core: RegistryCore,
+  options: Partial<WatchHubOptions> = {},
+  nowMs = (): number => performance.now(),
+): WatchHub {
   const { state, clock } = core;
   const work = new WorkSlices({
-    nowMs: () => performance.now(),
+    nowMs,
     onError: (error) => {
       throw error;
     },
@@ -113,7 +121,7 @@ export function hubOf(core: RegistryCore, options: Partial<WatchHubOptions> = {}
     maxStreams: 100,
     maxBufferBytes: 256 * 1024,
     ...options,
-    timings: { flushMs: 1, ...options.timings },
+    pace: { flushMs: 1, ...options.pace },
   });
   core.listeners.push((change, revision) => {
     hub.noteChange(change, revision);
