@@ -3,25 +3,24 @@ import { isMembraneError, MembraneError, type RegistryStatus } from '@membrane/p
 import { pino, type Logger } from 'pino';
 import { OperatorError } from './operator-error.js';
 import { SYSTEM_CLOCK, type Clock } from './clock.js';
+import type { EventLogLimits } from './domain/event-log.js';
 import { createApp } from './http/app.js';
 import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
 import { MailboxCalls } from './http/mailbox-calls.js';
 import { explainListenError } from './http/listen-error.js';
 import { HttpServer, type HttpServerOptions } from './http/server.js';
-import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
 import { WatchCalls } from './http/watch-calls.js';
-import type { EventLogLimits } from './domain/event-log.js';
-import { BlockingReads } from './service/blocking-reads.js';
+import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
 import { CommandQueue } from './service/command-queue.js';
 import { LeaseTicker } from './service/lease-ticker.js';
 import { MailboxService } from './service/mailbox-service.js';
 import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
-import { WatchHub, type WatchPace } from './service/watch-hub.js';
-import { WorkSlices } from './service/work-slices.js';
 import { describeState } from './service/state-status.js';
+import type { WatchPace } from './service/watch-hub.js';
+import { Watching } from './service/watching.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
 import { KeyvMembraneStore } from './store/keyv-membrane-store.js';
 import { MemoryMembraneStore } from './store/memory-membrane-store.js';
@@ -83,8 +82,7 @@ class RegistryProgram implements Registry {
         queue: CommandQueue;
         ticker: LeaseTicker;
         mailbox: MailboxService;
-        watch: WatchHub;
-        reads: BlockingReads;
+        watching: Watching;
         server: HttpServer;
       }
     | undefined;
@@ -135,8 +133,7 @@ class RegistryProgram implements Registry {
       apply: (change, revision) => {
         state.apply(change, revision);
         mailbox.noteChange(change);
-        watch.noteChange(change, revision);
-        reads.noteChange(change, revision);
+        watching.noteChange(change, revision);
       },
       onStoreHealth: (error) => {
         this.#noteStoreHealth(error);
@@ -173,23 +170,19 @@ class RegistryProgram implements Registry {
       quotas,
       hiddenForMs: (mail) => mailbox.hiddenForMs(mail),
     });
-    const work = new WorkSlices({
-      nowMs: () => performance.now(),
-      onError: (error) => {
-        this.#logger.error({ err: error }, 'telling of changes failed');
-      },
-    });
     const { random = Math.random } = this.#parts;
-    const reads = new BlockingReads({ state, clock: this.#clock, work, random });
-    const watch = new WatchHub({
+    const watching = new Watching({
       state,
       clock: this.#clock,
-      work,
       random,
       maxStreams: this.#options.maxWatchStreams,
       maxBufferBytes: this.#options.maxWatchBufferBytes,
       pace: this.#parts.watchPace,
+      onError: (error) => {
+        this.#logger.error({ err: error }, 'telling of changes failed');
+      },
     });
+    const { hub, reads } = watching;
     const runner = new CallRunner({
       revision: () => state.revisionText,
       refusal: () => this.#findRefusal(),
@@ -201,7 +194,7 @@ class RegistryProgram implements Registry {
     });
     const calls = new Calls({ runner, service, reads, status: () => this.#status(store, state) });
     const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
-    const watchCalls = new WatchCalls({ runner, hub: watch, reads, logId: () => state.logId });
+    const watchCalls = new WatchCalls({ runner, hub, reads, logId: () => state.logId });
     const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
     const app = createApp({ runner, calls, mailboxCalls, watchCalls, findUnreadiness });
     const server = new HttpServer({
@@ -213,7 +206,7 @@ class RegistryProgram implements Registry {
       ...(this.#logger.isLevelEnabled('debug') ? { onAnswered: this.#logAnswer } : {}),
       ...this.#parts.http,
     });
-    this.#running = { store, queue, ticker, mailbox, watch, reads, server };
+    this.#running = { store, queue, ticker, mailbox, watching, server };
 
     this.#url = await server.listen().catch((error: unknown) => {
       throw explainListenError(error, host, port);
@@ -240,10 +233,9 @@ class RegistryProgram implements Registry {
     this.#abort.abort(new OperatorError('the registry was stopped while it started'));
     await this.#starting?.catch(() => undefined);
     if (this.#running === undefined) return;
-    const { store, queue, ticker, mailbox, watch, reads, server } = this.#running;
+    const { store, queue, ticker, mailbox, watching, server } = this.#running;
     mailbox.stop();
-    reads.stop();
-    watch.stop();
+    watching.stop();
     await server.close();
     await ticker.stop();
     await queue.idle();
@@ -326,10 +318,7 @@ class RegistryProgram implements Registry {
       uptime: Math.round(this.#clock.monotonicMs() - this.#startedAtMs) / 1_000,
       store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
       ...describeState(state),
-      watch: {
-        streams: this.#running?.watch.size ?? 0,
-        blocking_reads: this.#running?.reads.size ?? 0,
-      },
+      watch: this.#running?.watching.describe(),
     };
   }
 }
