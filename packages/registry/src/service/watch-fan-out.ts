@@ -119,9 +119,23 @@ export class WatchFanOut {
   }
 
   readonly #run = (): boolean => {
-    const { state } = this.#options;
+    try {
+      return this.#tellSome();
+    } catch (error) {
+      // What cannot be told is missed; to be stuck with it would be worse.
+      this.#change = undefined;
+      this.#nextEvent = 0;
+      this.#touched.clear();
+      this.#isRunning = false;
+      this.#resetAll();
+      throw error;
+    }
+  };
+
+  #tellSome(): boolean {
+    const { state, stepItems } = this.#options;
     if (state.eventLog.floor > this.#position && this.#change === undefined) this.#resetAll();
-    for (let left = this.#options.stepItems; left > 0; left -= 1) {
+    for (let left = stepItems; left > 0; left -= 1) {
       this.#change ??= state.eventLog.changesAfter(this.#position, 1)[0];
       if (this.#change === undefined) {
         this.#isRunning = false;
@@ -130,7 +144,7 @@ export class WatchFanOut {
       this.#tellNext(this.#change);
     }
     return false;
-  };
+  }
 
   #tellNext(change: LoggedChange): void {
     const event = change.events[this.#nextEvent];
@@ -158,7 +172,7 @@ export class WatchFanOut {
     this.#options.onOwed(feed, revision);
   }
 
-  /** Changes came faster than they could be told, and the log has let go of some. */
+  /** Something cannot be told: changes came faster, and the log has let go of some. */
   #resetAll(): void {
     this.#position = this.#options.state.revision;
     for (const feed of this.#feeds.values()) {

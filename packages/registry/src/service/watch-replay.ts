@@ -65,7 +65,15 @@ export class WatchReplay {
   }
 
   start(): void {
-    this.#context.work.add(() => this.#step());
+    this.#context.work.add(() => {
+      try {
+        return this.#step();
+      } catch (error) {
+        // They come back, and are told something else or end again; others go on.
+        for (const { watcher } of this.feed.members) watcher.end();
+        throw error;
+      }
+    });
   }
 
   /** A piece of the work; true where there is no more, or none for now. */

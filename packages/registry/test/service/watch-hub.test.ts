@@ -1,3 +1,4 @@
+import type { JsonObject } from '@membrane/protocol';
 import type { WatchFilter } from '../../src/domain/watch-filter.js';
 import type { WatchHub, WatchStart } from '../../src/service/watch-hub.js';
 import { eventually } from '../support/eventually.js';
@@ -302,6 +303,42 @@ describe('a watch', () => {
     slow.resume();
     await caughtUp(core, slow);
     expect(wordsOf(slow.heard).at(-1)).toBe('reset');
+  });
+
+  it('is told to begin anew, or ends, where a change cannot be told', async () => {
+    const core = await new RegistryCore().load();
+    const errors: unknown[] = [];
+    const hub = hubOf(core, {}, { onError: (error) => errors.push(error) });
+    hubs.push(hub);
+    await register(core, 'a');
+    const live = watch(hub);
+    await caughtUp(core, live);
+    const metadata: JsonObject = {};
+    const instance = core.state.directory.node('default', 'a')?.instances[0];
+    if (instance === undefined) throw new Error('it is not there');
+    core.state.eventLog.append({
+      revision: 1.5,
+      atMs: 0,
+      events: [
+        {
+          event: 'updated',
+          namespace: 'default',
+          id: 'a',
+          instanceId: 'default',
+          parent: null,
+          instance: { ...instance, metadata },
+        },
+      ],
+    });
+    metadata['itself'] = metadata;
+    await register(core, 'b');
+    await caughtUp(core, live);
+    const late = watch(hub, {}, 1);
+    await eventually('its stream has ended', () => late.state === 'ended');
+    await register(core, 'c');
+    await caughtUp(core, live);
+    expect(wordsOf(live.heard)).toEqual(['bookmark', 'reset', 'c registered']);
+    expect(errors).toHaveLength(2);
   });
 
   it('gets bookmarks while it is quiet', async () => {

@@ -213,7 +213,7 @@ const HUB = { maxBufferBytes: 3_000, pace: { bookmarkMs: 5, patienceMs: 3, flush
 
 /** Every step of work takes a slice of its own, so that anything can happen in between. */
 let nowMs = 0;
-const startHub = (core: RegistryCore): WatchHub => hubOf(core, HUB, () => (nowMs += 1_000));
+const startHub = (core: RegistryCore): WatchHub => hubOf(core, HUB, { nowMs: () => (nowMs += 1_000) });
 
 async function run(steps: readonly Step[]): Promise<void> {
   let core = await new RegistryCore(undefined, undefined, undefined, LOG_LIMITS).load();

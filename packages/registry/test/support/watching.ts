@@ -104,15 +104,15 @@ export class FakeSink implements WatchSink {
 export function hubOf(
   core: RegistryCore,
   options: Partial<WatchHubOptions> = {},
-  nowMs = (): number => performance.now(),
-): WatchHub {
-  const { state, clock } = core;
-  const work = new WorkSlices({
-    nowMs,
-    onError: (error) => {
+  {
+    nowMs = (): number => performance.now(),
+    onError = (error: unknown): void => {
       throw error;
     },
-  });
+  } = {},
+): WatchHub {
+  const { state, clock } = core;
+  const work = new WorkSlices({ nowMs, onError });
   const hub = new WatchHub({
     state,
     clock,
