@@ -23,6 +23,7 @@ export const ERROR_CODES = Object.freeze({
   payload_too_large: { status: 413, retryable: false, title: 'Payload too large' },
   wrong_receiver: { status: 421, retryable: true, title: 'The address belongs to somebody else' },
   out_of_order: { status: 409, retryable: false, title: 'Later messages of its stream were handled already' },
+  rate_limited: { status: 429, retryable: true, title: 'Too many at once' },
   inbox_full: { status: 429, retryable: true, title: 'Inbox full' },
   mailbox_full: { status: 429, retryable: true, title: 'Mailbox full' },
   unsupported_media_type: { status: 415, retryable: false, title: 'Unsupported media type' },

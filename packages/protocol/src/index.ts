@@ -67,6 +67,7 @@ export {
   membraneIdSchema,
   namespaceSchema,
 } from './names.js';
+export { parseRevisionText, revisionTextSchema } from './numbers.js';
 export { fromProblem, PROBLEM_MEDIA_TYPE, problemSchema, toProblem, type Problem } from './problem.js';
 export {
   discoverParamsSchema,
@@ -91,4 +92,11 @@ export { NEXT_CURSOR_HEADER, REVISION_HEADER, ROUTES, type Route, type RouteName
 export { registryStatusSchema, type RegistryStatus, type StatusCounts } from './status.js';
 export { isGroupTarget, parseTarget, type Target } from './target.js';
 export { invalidRequest, validate } from './validation.js';
+export {
+  LAST_EVENT_ID_HEADER,
+  watchQuerySchema,
+  type WatchEvent,
+  type WatchQuery,
+  type WatchResetReason,
+} from './watch.js';
 export { fromWire, toWire, type CamelCased } from './wire-case.js';

@@ -46,4 +46,6 @@ export const LIMITS = Object.freeze({
   maxLostConsumers: 10,
   /** The longest a read may wait for something to come. */
   maxWaitMs: 600_000,
+  /** Ids that one watch may name. */
+  maxWatchIds: 100,
 });

@@ -16,3 +16,17 @@ export const waitSchema = z
   .regex(/^[0-9]{1,15}$/, `must be a whole number from 0 to ${LIMITS.maxWaitMs}`)
   .transform(Number)
   .pipe(z.int().min(0).max(LIMITS.maxWaitMs));
+
+/** A revision alone, or `LOG:REVISION` as the revision header has it. */
+export const revisionTextSchema = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9-]{1,64}:)?[0-9]{1,15}$/, 'must be a revision, or an X-Membrane-Revision header');
+
+/** The parts of a text that `revisionTextSchema` takes. `logId` is undefined for a revision alone. */
+export function parseRevisionText(text: string): { logId: string | undefined; revision: number } {
+  const separator = text.indexOf(':');
+  return {
+    logId: separator === -1 ? undefined : text.slice(0, separator),
+    revision: Number(text.slice(separator + 1)),
+  };
+}

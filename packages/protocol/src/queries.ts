@@ -2,11 +2,23 @@ import { z } from 'zod';
 import { LIMITS } from './limits.js';
 import { communicationModeSchema, membraneStatusSchema } from './membrane.js';
 import { membraneIdSchema, namespaceSchema } from './names.js';
-import { countSchema } from './numbers.js';
+import { countSchema, revisionTextSchema, waitSchema } from './numbers.js';
 
 export const discoverParamsSchema = z.object({ id: membraneIdSchema });
 
-export const discoverQuerySchema = z.object({ namespace: namespaceSchema.optional() });
+/** What a read may wait for. */
+const blockingShape = {
+  since: revisionTextSchema.optional().meta({
+    description:
+      'With `wait_ms`: answer when something in the scope of this read has changed since this revision.',
+  }),
+  wait_ms: waitSchema.optional().meta({ description: 'How long to wait for a change.' }),
+  min_revision: revisionTextSchema.optional().meta({
+    description: 'Answer no earlier than this revision; 503 where it does not come within 5 s.',
+  }),
+};
+
+export const discoverQuerySchema = z.object({ namespace: namespaceSchema.optional(), ...blockingShape });
 export type DiscoverQuery = z.infer<typeof discoverQuerySchema>;
 
 /** Prefix of the query keys that filter a list by metadata: `meta.zone=a`. */
@@ -28,15 +40,14 @@ export const listQuerySchema = z.object({
     .regex(/^[0-9]{1,16}\.[0-9]{1,16}$/, 'must be the X-Membrane-Next-Cursor of an earlier page')
     .optional()
     .meta({ description: 'The `X-Membrane-Next-Cursor` of the page before.' }),
+  ...blockingShape,
 });
 export type ListQuery = z.infer<typeof listQuerySchema>;
 
 export const eventsQuerySchema = z.object({
   membrane: membraneIdSchema.optional(),
   namespace: namespaceSchema.optional(),
-  since: z
-    .string()
-    .regex(/^(?:[A-Za-z0-9-]{1,64}:)?[0-9]{1,15}$/, 'must be a revision, or an X-Membrane-Revision header')
+  since: revisionTextSchema
     .optional()
     .meta({ description: 'Only events of later revisions, the oldest first page of them.' }),
   limit: countSchema(LIMITS.maxPageSize)

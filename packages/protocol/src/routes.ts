@@ -30,6 +30,7 @@ import {
   registrationRequestSchema,
 } from './registration.js';
 import { healthSchema, registryStatusSchema } from './status.js';
+import { watchEventSchema, watchQuerySchema } from './watch.js';
 
 /** Response headers of the registry. */
 export const REVISION_HEADER = 'X-Membrane-Revision';
@@ -47,6 +48,8 @@ export interface Route {
   answer: z.ZodType;
   /** 200 unless given. */
   answerStatus?: 202;
+  /** JSON unless given; then `answer` is the data of one event. */
+  answerMediaType?: 'text/event-stream';
   /** What it can refuse with, besides what any call can. */
   errors: readonly ErrorCode[];
 }
@@ -86,20 +89,21 @@ export const ROUTES = {
     method: 'GET',
     path: '/discover/{id}',
     summary: 'Find a membrane by its id',
-    description: 'The primary instance, and every instance of the id under `instances`.',
+    description:
+      'The primary instance, and every instance of the id under `instances`. With `wait_ms` it waits: for a change since `since`, or for the first registration of an id that is not there.',
     params: discoverParamsSchema,
     query: discoverQuerySchema,
     answer: discoveredMembraneSchema,
-    errors: ['not_found'],
+    errors: ['not_found', 'rate_limited'],
   },
   list: {
     method: 'GET',
     path: '/list',
     summary: 'List membranes',
-    description: `One record an instance, oldest id first. Without \`limit\` and \`cursor\` the whole array, streamed; with either a page, and \`${NEXT_CURSOR_HEADER}\` where there is more. \`meta.KEY=VALUE\` filters by a top-level key of the metadata.`,
+    description: `One record an instance, oldest id first. Without \`limit\` and \`cursor\` the whole array, streamed; with either a page, and \`${NEXT_CURSOR_HEADER}\` where there is more. \`meta.KEY=VALUE\` filters by a top-level key of the metadata. With \`since\` and \`wait_ms\` it waits for a change among the children of \`parent\`, or in the namespace.`,
     query: listQuerySchema,
     answer: membraneRecordSchema.array(),
-    errors: [],
+    errors: ['rate_limited'],
   },
   postMessage: {
     method: 'POST',
@@ -172,6 +176,17 @@ export const ROUTES = {
     query: eventsQuerySchema,
     answer: membraneEventSchema.array(),
     errors: [],
+  },
+  watch: {
+    method: 'GET',
+    path: '/watch',
+    summary: 'Hear of changes as they happen',
+    description:
+      'Server-sent events. All events of one revision are a batch, and only its last carries an `id`, `LOG:REVISION`: resume with it as `since` or `Last-Event-ID`. `bookmark` says up to where everything was told, every 15 s. After `reset` read the state anew; the stream goes on from there. What comes into a subtree brings everything below it along, as `moved` without `before`.',
+    query: watchQuerySchema,
+    answer: watchEventSchema,
+    answerMediaType: 'text/event-stream',
+    errors: ['rate_limited'],
   },
   live: {
     method: 'GET',

@@ -26,6 +26,12 @@ export const registryStatusSchema = z
       })
       .optional()
       .meta({ description: 'Absent where the registry keeps no messages.' }),
+    watch: z
+      .object({
+        streams: z.number().meta({ description: 'Connections of `GET /watch`.' }),
+        blocking_reads: z.number().meta({ description: 'Reads that wait for a change.' }),
+      })
+      .optional(),
     recovering: z.boolean().meta({ description: 'True while leases run their first term after a restart.' }),
   })
   .meta({ id: 'RegistryStatus' });

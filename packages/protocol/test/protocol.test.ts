@@ -170,6 +170,7 @@ describe('errors', () => {
       'no_handler',
       'not_delivered',
       'not_ready',
+      'rate_limited',
       'registry_unreachable',
       'request_timeout',
       'store_unavailable',

@@ -47,6 +47,15 @@ export interface RegistryOptions {
   maxMailboxBytes: number;
   /** Bytes in the mailboxes of all membranes together, 256 MiB by default, dead letters included. */
   maxTotalMailboxBytes: number;
+  /**
+   * Watches at a time, 10,000 by default; more get `rate_limited`. Each takes a connection, and what waits for it.
+   */
+  maxWatchStreams: number;
+  /**
+   * What may wait for one watcher that does not read, 1 MiB by default: beyond, it is dropped, and the watcher is told
+   * to read the state anew. More rides out longer pauses of readers and takes the memory.
+   */
+  maxWatchBufferBytes: number;
   /** What is logged: `info` by default, of which there is little; `debug` has a line a request. */
   logLevel: LogLevel;
   /** Lets anybody who can reach an address other than loopback read and change everything. Off by default. */
@@ -76,6 +85,8 @@ export const DEFAULT_REGISTRY_OPTIONS: Readonly<RegistryOptions> = Object.freeze
   maxMailboxMessages: 1_000,
   maxMailboxBytes: 16 * 1024 * 1024,
   maxTotalMailboxBytes: 256 * 1024 * 1024,
+  maxWatchStreams: 10_000,
+  maxWatchBufferBytes: 1024 * 1024,
   logLevel: 'info',
   allowAnonymous: false,
   logger: undefined,
@@ -85,11 +96,18 @@ const MIN_CLEANUP_INTERVAL_MS = 10;
 const MAX_CLEANUP_INTERVAL_MS = 60_000;
 export const HEARTBEAT_EXPECTATION = `must be a duration from ${LIMITS.minHeartbeatIntervalMs}ms to 1d, as "30s"`;
 const MAX_MAILBOX_MESSAGES = 1_000_000;
+const MAX_WATCH_STREAMS = 1_000_000;
+/** Room for the two largest events, and for what is written at once. */
+const MIN_WATCH_BUFFER_BYTES = 256 * 1024;
+const MAX_WATCH_BUFFER_BYTES = 1024 ** 3;
 const MIN_MAILBOX_BYTES = 1_024;
 const MAX_MAILBOX_BYTES = 1024 ** 4;
 export const CLEANUP_EXPECTATION = `must be a duration from ${MIN_CLEANUP_INTERVAL_MS}ms to 60s, as "100ms"`;
 export const MAILBOX_MESSAGES_EXPECTATION = `must be a whole number from 1 to ${MAX_MAILBOX_MESSAGES}`;
 export const MAILBOX_BYTES_EXPECTATION = `must be a size from ${MIN_MAILBOX_BYTES} bytes to 1024GiB, as "16MiB"`;
+
+export const WATCH_STREAMS_EXPECTATION = `must be a whole number from 1 to ${MAX_WATCH_STREAMS}`;
+export const WATCH_BUFFER_EXPECTATION = `must be a size from 256KiB to 1GiB, as "1MiB"`;
 
 /**
  * Complete options, checked.
@@ -120,6 +138,8 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
   for (const key of ['maxMailboxBytes', 'maxTotalMailboxBytes'] as const) {
     check(isMailboxBytes(options[key]), options, key, MAILBOX_BYTES_EXPECTATION);
   }
+  check(isWatchStreams(options.maxWatchStreams), options, 'maxWatchStreams', WATCH_STREAMS_EXPECTATION);
+  check(isWatchBuffer(options.maxWatchBufferBytes), options, 'maxWatchBufferBytes', WATCH_BUFFER_EXPECTATION);
   if (options.data === '' && options.keyv === undefined) {
     throw new MembraneError(
       'invalid_request',
@@ -171,6 +191,18 @@ export function isMailboxMessages(count: number | undefined): count is number {
 
 export function isMailboxBytes(bytes: number | undefined): bytes is number {
   return Number.isInteger(bytes) && (bytes ?? 0) >= MIN_MAILBOX_BYTES && (bytes ?? 0) <= MAX_MAILBOX_BYTES;
+}
+
+export function isWatchStreams(count: number | undefined): count is number {
+  return Number.isInteger(count) && (count ?? 0) >= 1 && (count ?? 0) <= MAX_WATCH_STREAMS;
+}
+
+export function isWatchBuffer(bytes: number | undefined): bytes is number {
+  return (
+    Number.isInteger(bytes) &&
+    (bytes ?? 0) >= MIN_WATCH_BUFFER_BYTES &&
+    (bytes ?? 0) <= MAX_WATCH_BUFFER_BYTES
+  );
 }
 
 const LOOPBACK = new BlockList();

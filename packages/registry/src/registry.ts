@@ -3,12 +3,14 @@ import { isMembraneError, MembraneError, type RegistryStatus } from '@membrane/p
 import { pino, type Logger } from 'pino';
 import { OperatorError } from './operator-error.js';
 import { SYSTEM_CLOCK, type Clock } from './clock.js';
+import type { EventLogLimits } from './domain/event-log.js';
 import { createApp } from './http/app.js';
 import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
 import { MailboxCalls } from './http/mailbox-calls.js';
 import { explainListenError } from './http/listen-error.js';
 import { HttpServer, type HttpServerOptions } from './http/server.js';
+import { WatchCalls } from './http/watch-calls.js';
 import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
 import { CommandQueue } from './service/command-queue.js';
 import { LeaseTicker } from './service/lease-ticker.js';
@@ -17,6 +19,8 @@ import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
 import { describeState } from './service/state-status.js';
+import type { WatchPace } from './service/watch-hub.js';
+import { Watching } from './service/watching.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
 import { KeyvMembraneStore } from './store/keyv-membrane-store.js';
 import { MemoryMembraneStore } from './store/memory-membrane-store.js';
@@ -48,6 +52,8 @@ export interface RegistryParts {
   readonly random?: () => number;
   /** How long a message that was handed out is hidden from others. */
   readonly hideMs?: number;
+  readonly eventLogLimits?: EventLogLimits;
+  readonly watchPace?: Partial<WatchPace>;
 }
 
 /**
@@ -76,6 +82,7 @@ class RegistryProgram implements Registry {
         queue: CommandQueue;
         ticker: LeaseTicker;
         mailbox: MailboxService;
+        watching: Watching;
         server: HttpServer;
       }
     | undefined;
@@ -118,6 +125,7 @@ class RegistryProgram implements Registry {
       onRecovery: (namespace, id, instanceId) => {
         ticker.recover(namespace, id, instanceId);
       },
+      eventLogLimits: this.#parts.eventLogLimits,
     });
     const queue = new CommandQueue({
       store,
@@ -125,6 +133,7 @@ class RegistryProgram implements Registry {
       apply: (change, revision) => {
         state.apply(change, revision);
         mailbox.noteChange(change);
+        watching.noteChange(change, revision);
       },
       onStoreHealth: (error) => {
         this.#noteStoreHealth(error);
@@ -161,6 +170,19 @@ class RegistryProgram implements Registry {
       quotas,
       hiddenForMs: (mail) => mailbox.hiddenForMs(mail),
     });
+    const { random = Math.random } = this.#parts;
+    const watching = new Watching({
+      state,
+      clock: this.#clock,
+      random,
+      maxStreams: this.#options.maxWatchStreams,
+      maxBufferBytes: this.#options.maxWatchBufferBytes,
+      pace: this.#parts.watchPace,
+      onError: (error) => {
+        this.#logger.error({ err: error }, 'telling of changes failed');
+      },
+    });
+    const { hub, reads } = watching;
     const runner = new CallRunner({
       revision: () => state.revisionText,
       refusal: () => this.#findRefusal(),
@@ -170,10 +192,11 @@ class RegistryProgram implements Registry {
           this.#logger.error({ err: error, method, url }, 'a call failed');
       },
     });
-    const calls = new Calls({ runner, service, status: () => this.#status(store, state) });
+    const calls = new Calls({ runner, service, reads, status: () => this.#status(store, state) });
     const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
+    const watchCalls = new WatchCalls({ runner, hub, reads, logId: () => state.logId });
     const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
-    const app = createApp({ runner, calls, mailboxCalls, findUnreadiness });
+    const app = createApp({ runner, calls, mailboxCalls, watchCalls, findUnreadiness });
     const server = new HttpServer({
       calls,
       mailboxCalls,
@@ -183,13 +206,13 @@ class RegistryProgram implements Registry {
       ...(this.#logger.isLevelEnabled('debug') ? { onAnswered: this.#logAnswer } : {}),
       ...this.#parts.http,
     });
-    this.#running = { store, queue, ticker, mailbox, server };
+    this.#running = { store, queue, ticker, mailbox, watching, server };
 
     this.#url = await server.listen().catch((error: unknown) => {
       throw explainListenError(error, host, port);
     });
     await this.#writeHolder(this.#url);
-    const others = await state.load(store, this.#parts.random ?? Math.random, this.#abort.signal);
+    const others = await state.load(store, random, this.#abort.signal);
     this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
     this.#abort.signal.throwIfAborted();
     ticker.start();
@@ -210,8 +233,9 @@ class RegistryProgram implements Registry {
     this.#abort.abort(new OperatorError('the registry was stopped while it started'));
     await this.#starting?.catch(() => undefined);
     if (this.#running === undefined) return;
-    const { store, queue, ticker, mailbox, server } = this.#running;
+    const { store, queue, ticker, mailbox, watching, server } = this.#running;
     mailbox.stop();
+    watching.stop();
     await server.close();
     await ticker.stop();
     await queue.idle();
@@ -294,6 +318,7 @@ class RegistryProgram implements Registry {
       uptime: Math.round(this.#clock.monotonicMs() - this.#startedAtMs) / 1_000,
       store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
       ...describeState(state),
+      watch: this.#running?.watching.describe(),
     };
   }
 }

@@ -7,11 +7,15 @@ import {
   isHeartbeatInterval,
   isMailboxBytes,
   isMailboxMessages,
+  isWatchBuffer,
+  isWatchStreams,
   LOG_LEVELS,
   MAILBOX_BYTES_EXPECTATION,
   MAILBOX_MESSAGES_EXPECTATION,
   MEMORY_DATA,
   toText,
+  WATCH_BUFFER_EXPECTATION,
+  WATCH_STREAMS_EXPECTATION,
   type RegistryOptions,
 } from './options.js';
 
@@ -114,6 +118,28 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
     parse: (text) => {
       const maxTotalMailboxBytes = parseBytes(text);
       return isMailboxBytes(maxTotalMailboxBytes) ? { maxTotalMailboxBytes } : undefined;
+    },
+  },
+  {
+    flag: 'watch-max-streams',
+    variable: 'MEMBRANE_REGISTRY_WATCH_MAX_STREAMS',
+    description: 'watchers at a time [10000]',
+    type: 'string',
+    expectation: WATCH_STREAMS_EXPECTATION,
+    parse: (text) => {
+      const maxWatchStreams = /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+      return isWatchStreams(maxWatchStreams) ? { maxWatchStreams } : undefined;
+    },
+  },
+  {
+    flag: 'watch-max-buffer-bytes',
+    variable: 'MEMBRANE_REGISTRY_WATCH_MAX_BUFFER_BYTES',
+    description: 'room for what waits for one watcher [1MiB]',
+    type: 'string',
+    expectation: WATCH_BUFFER_EXPECTATION,
+    parse: (text) => {
+      const maxWatchBufferBytes = parseBytes(text);
+      return isWatchBuffer(maxWatchBufferBytes) ? { maxWatchBufferBytes } : undefined;
     },
   },
   {

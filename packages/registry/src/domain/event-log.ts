@@ -1,4 +1,5 @@
 import type { EventDraft } from './change.js';
+import { estimateEventBytes } from './event-size.js';
 
 /** One committed change: its events share the revision. */
 export interface LoggedChange {
@@ -17,20 +18,61 @@ export interface EventFilter {
   readonly id: string | undefined;
 }
 
-/** The last changes, oldest first, bounded in number. */
-export class EventLog {
-  readonly #limit: number;
-  #changes: LoggedChange[] = [];
+export interface EventLogLimits {
+  readonly maxChanges: number;
+  /** Of memory, estimated: events with large metadata make it shorter. */
+  readonly maxBytes: number;
+}
 
-  constructor(limit: number) {
-    this.#limit = limit;
+/** Room for 100,000 changes of ordinary members. */
+export const EVENT_LOG_MAX_BYTES = 128 * 1024 * 1024;
+
+/** What is cut off at a time, so that an append costs the same whatever the log holds. */
+const CUT = 0.1;
+
+/** The last changes, oldest first, bounded in number and in bytes. */
+export class EventLog {
+  readonly #limits: EventLogLimits;
+  #changes: LoggedChange[] = [];
+  /** Of each change. */
+  #sizes: number[] = [];
+  #bytes = 0;
+  #floor = 0;
+
+  constructor(limits: EventLogLimits) {
+    this.#limits = limits;
+  }
+
+  /** Every change of a later revision is in the log. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Fills it with what is remembered of changes up to `revision`, oldest first. */
+  load(changes: readonly LoggedChange[], revision: number): void {
+    // What went before the first that is left is not known.
+    this.#floor = (changes[0]?.revision ?? revision + 1) - 1;
+    for (const change of changes) this.append(change);
   }
 
   append(change: LoggedChange): void {
     if (change.events.length === 0) return;
+    const bytes = change.events.reduce((sum, event) => sum + estimateEventBytes(event), 0);
     this.#changes.push(change);
-    // Cutting off a tenth at a time keeps the cost of an append constant.
-    if (this.#changes.length > this.#limit * 1.1) this.#changes = this.#changes.slice(-this.#limit);
+    this.#sizes.push(bytes);
+    this.#bytes += bytes;
+    const { maxChanges, maxBytes } = this.#limits;
+    if (this.#changes.length > maxChanges * (1 + CUT) || this.#bytes > maxBytes) this.#cut();
+  }
+
+  /** Changes of revisions above `since`, oldest first, at most `limit`. */
+  changesAfter(since: number, limit: number): readonly LoggedChange[] {
+    const index = this.#indexAfter(since);
+    return this.#changes.slice(index, index + limit);
   }
 
   /** Matching events of revisions above `since`, oldest first, at most `limit`. */
@@ -52,6 +94,19 @@ export class EventLog {
       found.push(...matching(this.#changes[index], filter).reverse());
     }
     return found.slice(0, limit).reverse();
+  }
+
+  #cut(): void {
+    const { maxChanges, maxBytes } = this.#limits;
+    const roomBytes = this.#bytes > maxBytes ? maxBytes * (1 - CUT) : maxBytes;
+    let count = 0;
+    while (this.#changes.length - count > maxChanges || this.#bytes > roomBytes) {
+      this.#bytes -= this.#sizes[count] ?? 0;
+      count += 1;
+    }
+    this.#floor = this.#changes[count - 1]?.revision ?? this.#floor;
+    this.#changes = this.#changes.slice(count);
+    this.#sizes = this.#sizes.slice(count);
   }
 
   #indexAfter(revision: number): number {

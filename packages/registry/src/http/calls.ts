@@ -9,19 +9,25 @@ import {
   LIMITS,
   listQuerySchema,
   METADATA_FILTER_PREFIX,
+  parseRevisionText,
   registrationRequestSchema,
   validate,
+  type DiscoverQuery,
   type ListQuery,
   type RegistryStatus,
 } from '@membrane/protocol';
+import type { Scope } from '../domain/change-scopes.js';
+import type { BlockingReads } from '../service/blocking-reads.js';
 import type { ListFilterEntries, RegistryService } from '../service/registry-service.js';
-import { jsonAnswer, streamHeaders } from './answer.js';
+import { jsonAnswer, streamHeaders, type Answer } from './answer.js';
 import { decodeSegment, type CallRunner } from './call-runner.js';
-import { parseQuery } from './query-string.js';
+import { answerLater } from './held-call.js';
+import { NO_QUERY, parseQuery } from './query-string.js';
 
 export interface CallsOptions {
   readonly runner: CallRunner;
   readonly service: RegistryService;
+  readonly reads: BlockingReads;
   readonly status: () => RegistryStatus;
 }
 
@@ -34,11 +40,13 @@ const HEARTBEAT_ANSWER = '{"success":true}';
 export class Calls {
   readonly #runner: CallRunner;
   readonly #service: RegistryService;
+  readonly #reads: BlockingReads;
   readonly #status: () => RegistryStatus;
 
-  constructor({ runner, service, status }: CallsOptions) {
+  constructor({ runner, service, reads, status }: CallsOptions) {
     this.#runner = runner;
     this.#service = service;
+    this.#reads = reads;
     this.#status = status;
   }
 
@@ -72,32 +80,34 @@ export class Calls {
   discover(request: IncomingMessage, response: ServerResponse, encodedId: string): void {
     this.#runner.answer(request, response, () => {
       const { id } = validate(discoverParamsSchema, { id: decodeSegment(encodedId) }, 'path');
-      const query = validate(discoverQuerySchema, parseQuery(request.url ?? ''), 'query');
-      const records = this.#service.discover(id, query);
-      // The primary stands twice in the answer: written once.
-      const [primary, ...others] = records.map((record) => JSON.stringify(record));
-      const instances = [primary, ...others].join(',');
-      return jsonAnswer(
-        `${primary?.slice(0, -1) ?? ''},"instances":[${instances}]}`,
-        this.#runner.revision(),
+      const given = parseQuery(request.url ?? '');
+      // Most ask for nothing but the id.
+      const query = given === NO_QUERY ? {} : validate(discoverQuerySchema, given, 'query');
+      const answer = (): Answer => this.#answerDiscover(id, query);
+      if (!isBlocking(query)) return answer();
+      const scope = this.#service.discoverScope(id, query);
+      this.#answerBlocking(
+        request,
+        response,
+        query,
+        scope,
+        answer,
+        () => !this.#service.isPresent(id, query),
       );
+      return undefined;
     });
   }
 
   list(request: IncomingMessage, response: ServerResponse): void {
-    this.#runner.answer(request, response, async () => {
+    this.#runner.answer(request, response, () => {
       const given = parseQuery(request.url ?? '');
       const query = validate(listQuerySchema, given, 'query');
       const metadata = Object.entries(given).filter(([key]) => key.startsWith(METADATA_FILTER_PREFIX));
-      if (query.limit === undefined && query.cursor === undefined) {
-        await this.#streamList(response, query, metadata);
-        return undefined;
-      }
-      const page = this.#service.listPage(query, metadata);
-      return {
-        ...jsonAnswer(JSON.stringify(page.records), this.#runner.revision()),
-        nextCursor: page.nextCursor,
-      };
+      const answer = (): Answer | Promise<undefined> => this.#answerList(response, query, metadata);
+      if (!isBlocking(query)) return answer();
+      const scope = this.#service.listScope(query);
+      this.#answerBlocking(request, response, query, scope, answer, () => false);
+      return undefined;
     });
   }
 
@@ -112,6 +122,56 @@ export class Calls {
       const query = validate(eventsQuerySchema, parseQuery(request.url ?? ''), 'query');
       return jsonAnswer(JSON.stringify(this.#service.events(query)), this.#runner.revision());
     });
+  }
+
+  #answerDiscover(id: string, query: DiscoverQuery): Answer {
+    const records = this.#service.discover(id, query);
+    // The primary stands twice in the answer: written once.
+    const [primary, ...others] = records.map((record) => JSON.stringify(record));
+    const instances = [primary, ...others].join(',');
+    return jsonAnswer(`${primary?.slice(0, -1) ?? ''},"instances":[${instances}]}`, this.#runner.revision());
+  }
+
+  #answerList(
+    response: ServerResponse,
+    query: ListQuery,
+    metadata: ListFilterEntries,
+  ): Answer | Promise<undefined> {
+    if (query.limit === undefined && query.cursor === undefined) {
+      return this.#streamList(response, query, metadata).then(() => undefined);
+    }
+    const page = this.#service.listPage(query, metadata);
+    return {
+      ...jsonAnswer(JSON.stringify(page.records), this.#runner.revision()),
+      nextCursor: page.nextCursor,
+    };
+  }
+
+  #answerBlocking(
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: BlockingQuery,
+    scope: Scope,
+    answer: () => Answer | Promise<undefined>,
+    isMissing: () => boolean,
+  ): void {
+    const { since, wait_ms: waitMs = 0, min_revision: minRevision } = query;
+    const read = {
+      scope,
+      since: since === undefined ? undefined : parseRevisionText(since),
+      waitMs,
+      minRevision: minRevision === undefined ? undefined : parseRevisionText(minRevision),
+      isMissing,
+    };
+    answerLater(
+      this.#runner,
+      request,
+      response,
+      (signal, tell) => {
+        this.#reads.wait(read, signal, tell);
+      },
+      answer,
+    );
   }
 
   async #streamList(response: ServerResponse, query: ListQuery, metadata: ListFilterEntries): Promise<void> {
@@ -129,6 +189,12 @@ export class Calls {
     }
     response.end(separator === '[' ? '[]' : ']');
   }
+}
+
+type BlockingQuery = Pick<DiscoverQuery, 'since' | 'wait_ms' | 'min_revision'>;
+
+function isBlocking({ since, wait_ms, min_revision }: BlockingQuery): boolean {
+  return since !== undefined || wait_ms !== undefined || min_revision !== undefined;
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -22,7 +22,7 @@ export function mountPath(
   path: string,
   { GET: get, POST: post }: Partial<Record<Route['method'], RouteHandler>>,
 ): void {
-  const mounted = router.route(new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}/?$`));
+  const mounted = router.route(pathPattern(path));
   if (get !== undefined) mounted.get(get);
   if (post !== undefined) mounted.post(post);
   const allow = [...(get === undefined ? [] : ['GET', 'HEAD']), ...(post === undefined ? [] : ['POST'])].join(
@@ -32,4 +32,8 @@ export function mountPath(
     const error = new MembraneError('method_not_allowed', `${path} takes ${allow}; got ${request.method}`);
     sendAnswer(response, { ...problemAnswer(error), allow });
   });
+}
+
+export function pathPattern(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}/?$`);
 }

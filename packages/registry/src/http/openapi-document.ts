@@ -1,9 +1,11 @@
 import {
   ERROR_CODES,
+  LAST_EVENT_ID_HEADER,
   NEXT_CURSOR_HEADER,
   PROBLEM_MEDIA_TYPE,
   problemSchema,
   REVISION_HEADER,
+  revisionTextSchema,
   ROUTES,
   type ErrorCode,
   type Route,
@@ -52,6 +54,14 @@ function toOperation(name: string, route: Route): ZodOpenApiOperationObject {
   if (route.path === ROUTES.list.path) {
     headers[NEXT_CURSOR_HEADER] = z.string().optional().meta({ description: '`cursor` of the next page.' });
   }
+  const requestHeaders =
+    route.path === ROUTES.watch.path
+      ? z.object({
+          [LAST_EVENT_ID_HEADER]: revisionTextSchema
+            .optional()
+            .meta({ description: 'As `since`, and wins over it: clients send it when they come back.' }),
+        })
+      : undefined;
   return {
     operationId: name,
     summary: route.summary,
@@ -62,6 +72,7 @@ function toOperation(name: string, route: Route): ZodOpenApiOperationObject {
           requestParams: {
             ...(route.params === undefined ? {} : { path: route.params }),
             ...(route.query === undefined ? {} : { query: route.query }),
+            ...(requestHeaders === undefined ? {} : { header: requestHeaders }),
           },
         }),
     ...(route.body === undefined
@@ -71,7 +82,7 @@ function toOperation(name: string, route: Route): ZodOpenApiOperationObject {
       [String(route.answerStatus ?? 200)]: {
         description: route.answerStatus === 202 ? 'Kept' : 'Done',
         headers: z.object(headers),
-        content: { 'application/json': { schema: route.answer } },
+        content: { [route.answerMediaType ?? 'application/json']: { schema: route.answer } },
       },
       ...toErrorResponses([
         ...COMMON_ERRORS,

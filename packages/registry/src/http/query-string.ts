@@ -1,6 +1,7 @@
 import { invalidRequest } from '@membrane/protocol';
 
-const NO_QUERY: Record<string, string> = Object.freeze(Object.create(null) as Record<string, string>);
+/** What a URL without a query comes to. */
+export const NO_QUERY: Record<string, string> = Object.freeze(Object.create(null) as Record<string, string>);
 
 /**
  * The query of a URL as an object without prototype.

@@ -4,6 +4,7 @@ import {
   LIMITS,
   MembraneError,
   METADATA_FILTER_PREFIX,
+  parseRevisionText,
   type DeregistrationAnswer,
   type DeregistrationRequest,
   type DiscoverQuery,
@@ -18,6 +19,7 @@ import {
   type RegistrationRequest,
 } from '@membrane/protocol';
 import type { Clock } from '../clock.js';
+import { TOP, type Scope } from '../domain/change-scopes.js';
 import { decideDeregistration } from '../domain/deregistration.js';
 import { findMissingLeaseFault, toLeaseError, type LeaseFault } from '../domain/lease-fault.js';
 import { EXPIRED_AFTER_INTERVALS, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
@@ -167,6 +169,22 @@ export class RegistryService {
     return [this.#toRecord(node, primary), ...others.map((instance) => this.#toRecord(node, instance))];
   }
 
+  /** True where an id has a record. */
+  isPresent(id: string, { namespace }: DiscoverQuery): boolean {
+    return this.#state.directory.isPresent(namespace ?? DEFAULT_NAMESPACE, id);
+  }
+
+  /** Where something must change before `discover` answers otherwise. */
+  discoverScope(id: string, { namespace }: DiscoverQuery): Scope {
+    return { kind: 'node', namespace: namespace ?? DEFAULT_NAMESPACE, id };
+  }
+
+  /** The same for a list. */
+  listScope({ namespace = DEFAULT_NAMESPACE, parent }: ListQuery): Scope {
+    if (parent !== undefined) return { kind: 'children', namespace, id: parent === '' ? TOP : parent };
+    return { kind: 'subtree', namespace, id: TOP };
+  }
+
   /** One page. */
   listPage(query: ListQuery, metadata: ListFilterEntries): RecordPage {
     const walk = this.#walk(query, metadata);
@@ -259,17 +277,15 @@ export class RegistryService {
     return toRecord(node, instance, detached, this.#state.toWallMs(lease?.renewedAtMs ?? 0));
   }
 
-  /** A revision alone, or with the log it belongs to. */
   #parseRevision(text: string): number {
-    const separator = text.lastIndexOf(':');
-    const logId = text.slice(0, Math.max(separator, 0));
-    if (separator > 0 && logId !== this.#state.logId) {
+    const { logId, revision } = parseRevisionText(text);
+    if (logId !== undefined && logId !== this.#state.logId) {
       throw new MembraneError(
         'invalid_request',
         `since is a revision of the log ${logId}; this registry keeps the log ${this.#state.logId}, so read its state anew`,
       );
     }
-    return Number(text.slice(separator + 1));
+    return revision;
   }
 }
 

@@ -1,7 +1,12 @@
 import type { JsonObject } from '@membrane/protocol';
 import { LeaseClock, type Clock } from '../clock.js';
 import type { Change, EventDraft } from '../domain/change.js';
-import { EventLog } from '../domain/event-log.js';
+import {
+  EVENT_LOG_MAX_BYTES,
+  EventLog,
+  type EventLogLimits,
+  type LoggedChange,
+} from '../domain/event-log.js';
 import {
   EXPIRED_AFTER_INTERVALS,
   extendLease,
@@ -13,6 +18,7 @@ import { MembraneDirectory } from '../domain/membrane-directory.js';
 import { findInstance, stampNode, type Instance, type MembraneNode } from '../domain/membrane-node.js';
 import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
+import { SubtreeMarks } from '../domain/subtree-marks.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
 import { StateDecoder } from './state-decoder.js';
 
@@ -24,12 +30,15 @@ export interface RegistryStateOptions {
   readonly tickMs: number;
   /** A renewal of an unhealthy lease: its status has to follow, by a commit. */
   readonly onRecovery: (namespace: string, id: string, instanceId: string) => void;
+  /** What tests replace. */
+  readonly eventLogLimits?: EventLogLimits | undefined;
 }
 
 /** What this registry holds in memory, kept in step: the directory, the leases, the mailboxes, the event log, the retention. */
 export class RegistryState {
   readonly directory = new MembraneDirectory();
-  readonly eventLog = new EventLog(JOURNAL_LIMIT);
+  readonly eventLog: EventLog;
+  readonly marks = new SubtreeMarks();
   readonly retention = new RetentionQueue();
   readonly mail = new MailboxBook();
   /** What commands are decided on. */
@@ -46,6 +55,8 @@ export class RegistryState {
     this.#leaseClock = new LeaseClock(options.clock, options.tickMs);
     this.leases = new LeaseTable(options.tickMs, 0);
     this.#onRecovery = options.onRecovery;
+    const { eventLogLimits = { maxChanges: JOURNAL_LIMIT, maxBytes: EVENT_LOG_MAX_BYTES } } = options;
+    this.eventLog = new EventLog(eventLogLimits);
     const { directory, mail } = this;
     this.view = {
       mail,
@@ -121,7 +132,7 @@ export class RegistryState {
       await new Promise(setImmediate);
     }
     this.mail.load([], letters);
-    for (const change of decoder.journal()) this.eventLog.append(change);
+    this.#loadJournal(decoder.journal(), contents.revision);
     this.#logId = contents.logId;
     this.#revision = contents.revision;
     return others;
@@ -144,10 +155,19 @@ export class RegistryState {
       this.#applyLeases(before, stamped, nowMs);
       if (stamped !== undefined) this.#remember(stamped, before);
     }
+    for (const event of events) this.marks.note(event, revision);
+    for (const { before } of nodes) if (before !== undefined) this.#forgetMarks(before);
     if (mail !== undefined) this.mail.apply(mail);
     this.eventLog.append({ revision, atMs, events: events.map((event) => stampEvent(event, stampedNodes)) });
     this.#revision = revision;
     this.#revisionText = undefined;
+  }
+
+  #loadJournal(journal: readonly LoggedChange[], revision: number): void {
+    this.eventLog.load(journal, revision);
+    // The log may hold less than the journal, the marks need no more than a number of each change.
+    this.marks.begin((journal[0]?.revision ?? revision + 1) - 1);
+    for (const change of journal) for (const event of change.events) this.marks.note(event, change.revision);
   }
 
   #loadNode(node: MembraneNode, nowMs: number, random: () => number): void {
@@ -202,6 +222,14 @@ export class RegistryState {
       silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs
     ) {
       this.recover(namespace, id, instance.instanceId);
+    }
+  }
+
+  /** Those of an id that nothing is left of, and those of a parent that was only named. */
+  #forgetMarks({ namespace, id, parent }: MembraneNode): void {
+    for (const name of parent === null ? [id] : [id, parent]) {
+      if (this.directory.node(namespace, name) !== undefined) continue;
+      if (this.directory.childIds(namespace, name).size === 0) this.marks.forget(namespace, name);
     }
   }
 

@@ -1,4 +1,6 @@
 import type { RegistrationRequest } from '@membrane/protocol';
+import type { Change } from '../../src/domain/change.js';
+import type { EventLogLimits } from '../../src/domain/event-log.js';
 import type { MailQuotas } from '../../src/domain/mail-posting.js';
 import { CommandQueue } from '../../src/service/command-queue.js';
 import { LeaseTicker } from '../../src/service/lease-ticker.js';
@@ -46,11 +48,20 @@ export class RegistryCore {
   readonly mailbox: MailboxService;
   readonly sweeper: MailboxSweeper;
   isWritable = true;
+  /** Told of every change that was applied. */
+  readonly listeners: ((change: Change, revision: number) => void)[] = [];
   readonly #quotas: MailQuotas;
+  readonly #eventLogLimits: EventLogLimits | undefined;
 
-  constructor(clock = new FakeClock(), store = new FlakyStore(), quotas: MailQuotas = QUOTAS) {
+  constructor(
+    clock = new FakeClock(),
+    store = new FlakyStore(),
+    quotas: MailQuotas = QUOTAS,
+    eventLogLimits?: EventLogLimits,
+  ) {
     this.clock = clock;
     this.#quotas = quotas;
+    this.#eventLogLimits = eventLogLimits;
     this.store = store;
     this.state = new RegistryState({
       clock,
@@ -58,6 +69,7 @@ export class RegistryCore {
       onRecovery: (namespace, id, instanceId) => {
         this.ticker.recover(namespace, id, instanceId);
       },
+      eventLogLimits,
     });
     this.queue = new CommandQueue({
       store,
@@ -65,6 +77,7 @@ export class RegistryCore {
       apply: (change, revision) => {
         this.state.apply(change, revision);
         this.mailbox.noteChange(change);
+        for (const listener of this.listeners) listener(change, revision);
       },
       onStoreHealth: (error) => {
         this.isWritable = error === undefined;
@@ -105,7 +118,7 @@ export class RegistryCore {
 
   /** The same data, in a registry that has just started. */
   restart(): Promise<RegistryCore> {
-    return new RegistryCore(this.clock, this.store, this.#quotas).load();
+    return new RegistryCore(this.clock, this.store, this.#quotas, this.#eventLogLimits).load();
   }
 
   /** Time passes, with a tick when it is due. */

@@ -1,0 +1,38 @@
+import type { EventDraft } from './change.js';
+import type { TreeView } from './state-view.js';
+import { ancestorsFrom } from './tree-walk.js';
+
+/**
+ * An event for every instance of the ids and of all that is below them, as far as they are below `subtree`, each
+ * once. The view must not change meanwhile; the walk may take its time. Undefined is a step with nothing to tell.
+ */
+export function* arrivalsBelow(
+  view: TreeView,
+  namespace: string,
+  subtree: string,
+  ids: Iterable<string>,
+): Generator<EventDraft | undefined, undefined> {
+  const seen = new Set<string>();
+  const open: string[] = [];
+  for (const id of ids) {
+    const parent = view.node(namespace, id)?.parent ?? null;
+    if (ancestorsFrom(view, namespace, parent).includes(subtree)) open.push(id);
+  }
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const node = view.node(namespace, id);
+    if (node !== undefined && node.instances.length > 0) {
+      const after = ancestorsFrom(view, namespace, node.parent);
+      for (const instance of node.instances) {
+        const { instanceId } = instance;
+        yield { event: 'moved', namespace, id, instanceId, parent: node.parent, instance, after };
+      }
+    } else {
+      // Nothing to tell of, but a step all the same.
+      yield undefined;
+    }
+    for (const childId of view.childIds(namespace, id)) open.push(childId);
+  }
+  return undefined;
+}

@@ -1,0 +1,41 @@
+import type { ServerResponse } from 'node:http';
+import { REVISION_HEADER } from '@membrane/protocol';
+import type { WatchSink } from '../service/watcher.js';
+
+/** A response that goes on for as long as somebody watches: server-sent events. */
+export class WatchStream implements WatchSink {
+  readonly #response: ServerResponse;
+
+  /** Sends the head. `revision`: of the state at which it begins. */
+  constructor(response: ServerResponse, revision: string) {
+    this.#response = response;
+    response.writeHead(200, [
+      'Content-Type',
+      'text/event-stream',
+      // Neither kept nor held back by what is in between.
+      'Cache-Control',
+      'no-store',
+      'X-Accel-Buffering',
+      'no',
+      REVISION_HEADER,
+      revision,
+    ]);
+    response.flushHeaders();
+  }
+
+  get bufferedBytes(): number {
+    return this.#response.writableLength;
+  }
+
+  write(data: Buffer): boolean {
+    return this.#response.write(data);
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+}
