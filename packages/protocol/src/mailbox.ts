@@ -42,7 +42,11 @@ export const mailboxAckRequestSchema = z
         z.object({
           receipt: z.string().min(1).max(LIMITS.maxMessageNameLength),
           outcome: z.enum(['processed', 'failed']),
-          reason: z.string().max(2_048).nullish().meta({ description: 'Kept with the dead letter.' }),
+          reason: z
+            .string()
+            .max(LIMITS.maxReasonLength)
+            .nullish()
+            .meta({ description: 'Kept with the dead letter.' }),
         }),
       )
       .max(LIMITS.maxMailboxBatch),

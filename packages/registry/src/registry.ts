@@ -8,6 +8,7 @@ import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
 import { MailboxCalls } from './http/mailbox-calls.js';
 import { explainListenError } from './http/listen-error.js';
+import { TreeCalls } from './http/tree-calls.js';
 import { HttpServer, type HttpServerOptions } from './http/server.js';
 import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
 import { CommandQueue } from './service/command-queue.js';
@@ -17,6 +18,8 @@ import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
 import { describeState } from './service/state-status.js';
+import { TombstoneSweeper } from './service/tombstone-sweeper.js';
+import { TreeService } from './service/tree-service.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
 import { KeyvMembraneStore } from './store/keyv-membrane-store.js';
 import { MemoryMembraneStore } from './store/memory-membrane-store.js';
@@ -125,6 +128,7 @@ class RegistryProgram implements Registry {
       apply: (change, revision) => {
         state.apply(change, revision);
         mailbox.noteChange(change);
+        tombstones.noteChange(change);
       },
       onStoreHealth: (error) => {
         this.#noteStoreHealth(error);
@@ -136,22 +140,27 @@ class RegistryProgram implements Registry {
       clock: this.#clock,
       tickMs,
       isStoreWritable: () => this.#storeError === undefined,
-      sweepMail: () => sweeper.sweep(),
+      sweepOthers: async () => {
+        await Promise.all([sweeper.sweep(), tombstones.sweep()]);
+      },
       onError: (error) => {
         this.#logger.error({ err: error }, 'a tick failed');
       },
-    });
-    const service = new RegistryService({
-      state,
-      queue,
-      clock: this.#clock,
-      heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
     });
     const quotas = {
       maxMessages: this.#options.maxMailboxMessages,
       maxBytes: this.#options.maxMailboxBytes,
       maxTotalBytes: this.#options.maxTotalMailboxBytes,
     };
+    const tombstones = new TombstoneSweeper({ state, queue, clock: this.#clock, quotas });
+    const service = new RegistryService({
+      state,
+      queue,
+      clock: this.#clock,
+      tombstones,
+      heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
+    });
+    const treeService = new TreeService({ state, queue, clock: this.#clock });
     const { hideMs } = this.#parts;
     const mailbox = new MailboxService({ state, queue, clock: this.#clock, quotas, hideMs });
     const sweeper = new MailboxSweeper({
@@ -173,7 +182,8 @@ class RegistryProgram implements Registry {
     const calls = new Calls({ runner, service, status: () => this.#status(store, state) });
     const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
     const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
-    const app = createApp({ runner, calls, mailboxCalls, findUnreadiness });
+    const treeCalls = new TreeCalls({ runner, service: treeService });
+    const app = createApp({ runner, calls, mailboxCalls, treeCalls, findUnreadiness });
     const server = new HttpServer({
       calls,
       mailboxCalls,
@@ -192,6 +202,7 @@ class RegistryProgram implements Registry {
     const others = await state.load(store, this.#parts.random ?? Math.random, this.#abort.signal);
     this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
     this.#abort.signal.throwIfAborted();
+    tombstones.start();
     ticker.start();
     this.#phase = 'ready';
     this.#logger.info(

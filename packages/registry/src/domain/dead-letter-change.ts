@@ -41,7 +41,7 @@ export function decideDeadLetters(
       posted.push(revive(mail, { sequence: view.mail.lastSequence + 1 + posted.length, deadlineMs }));
     }
   }
-  const mail = { ...NO_MAIL, namespace, id, dropped: letters, posted };
+  const mail = [{ ...NO_MAIL, namespace, id, dropped: letters, posted }];
   return { kind: 'changed', outcome, change: { atMs: nowMs, nodes: [], events: [], mail } };
 }
 

@@ -4,26 +4,30 @@ import { problemAnswer, sendAnswer } from './answer.js';
 import type { CallRunner } from './call-runner.js';
 import type { Calls } from './calls.js';
 import type { MailboxCalls } from './mailbox-calls.js';
+import type { TreeCalls } from './tree-calls.js';
 import { discoveryRouter } from './routers/discovery-router.js';
 import { docsRouter } from './routers/docs-router.js';
 import { mailboxRouter } from './routers/mailbox-router.js';
 import { operationsRouter } from './routers/operations-router.js';
 import { registrationRouter } from './routers/registration-router.js';
+import { treeRouter } from './routers/tree-router.js';
 
 export interface AppOptions {
   readonly runner: CallRunner;
   readonly calls: Calls;
   readonly mailboxCalls: MailboxCalls;
+  readonly treeCalls: TreeCalls;
   /** Why it should get no traffic now, or undefined. */
   readonly findUnreadiness: () => MembraneError | undefined;
 }
 
 /** The whole HTTP interface. The fast path takes some of it in front, to the same answers. */
-export function createApp({ runner, calls, mailboxCalls, findUnreadiness }: AppOptions): Express {
+export function createApp({ runner, calls, mailboxCalls, treeCalls, findUnreadiness }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
   app.use(registrationRouter(calls));
   app.use(discoveryRouter(calls));
+  app.use(treeRouter(treeCalls));
   app.use(mailboxRouter(mailboxCalls));
   app.use(operationsRouter(calls, findUnreadiness));
   app.use(docsRouter());

@@ -15,9 +15,10 @@ import {
   type RegistryStatus,
 } from '@membrane/protocol';
 import type { ListFilterEntries, RegistryService } from '../service/registry-service.js';
-import { jsonAnswer, streamHeaders } from './answer.js';
+import { jsonAnswer } from './answer.js';
 import { decodeSegment, type CallRunner } from './call-runner.js';
 import { parseQuery } from './query-string.js';
+import { streamText } from './text-stream.js';
 
 export interface CallsOptions {
   readonly runner: CallRunner;
@@ -90,7 +91,7 @@ export class Calls {
       const query = validate(listQuerySchema, given, 'query');
       const metadata = Object.entries(given).filter(([key]) => key.startsWith(METADATA_FILTER_PREFIX));
       if (query.limit === undefined && query.cursor === undefined) {
-        await this.#streamList(response, query, metadata);
+        await streamText(response, this.#runner.revision(), this.#writeList(query, metadata));
         return undefined;
       }
       const page = this.#service.listPage(query, metadata);
@@ -114,29 +115,13 @@ export class Calls {
     });
   }
 
-  async #streamList(response: ServerResponse, query: ListQuery, metadata: ListFilterEntries): Promise<void> {
-    response.writeHead(200, streamHeaders(this.#runner.revision()));
+  *#writeList(query: ListQuery, metadata: ListFilterEntries): Iterable<string> {
     let separator = '[';
     for (const records of this.#service.listAll(query, metadata)) {
       const text = records.map((record) => JSON.stringify(record)).join(',');
-      if (text !== '') {
-        const ready = response.write(separator + text);
-        separator = ',';
-        if (!ready) await drained(response);
-      }
-      await new Promise(setImmediate);
-      if (response.destroyed) return;
+      yield text === '' ? '' : separator + text;
+      if (text !== '') separator = ',';
     }
-    response.end(separator === '[' ? '[]' : ']');
+    yield separator === '[' ? '[]' : ']';
   }
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done).off('close', done);
-      resolve();
-    };
-    response.once('drain', done).once('close', done);
-  });
 }

@@ -51,6 +51,7 @@ export class RegistryState {
       mail,
       node: (namespace, id) => directory.node(namespace, id),
       childIds: (namespace, id) => directory.childIds(namespace, id),
+      graveIds: (namespace, id) => directory.graveIds(namespace, id),
     };
   }
 
@@ -144,7 +145,7 @@ export class RegistryState {
       this.#applyLeases(before, stamped, nowMs);
       if (stamped !== undefined) this.#remember(stamped, before);
     }
-    if (mail !== undefined) this.mail.apply(mail);
+    for (const change of mail ?? []) this.mail.apply(change);
     this.eventLog.append({ revision, atMs, events: events.map((event) => stampEvent(event, stampedNodes)) });
     this.#revision = revision;
     this.#revisionText = undefined;

@@ -1,0 +1,120 @@
+import {
+  DEFAULT_NAMESPACE,
+  type DissolveRequest,
+  type DivideRequest,
+  type DrainRequest,
+  type MoveRequest,
+  type TreeChangeAnswer,
+  type TreeQuery,
+} from '@membrane/protocol';
+import type { Clock } from '../clock.js';
+import type { Decision } from '../domain/change.js';
+import { decideDissolution } from '../domain/dissolution.js';
+import { decideDivision } from '../domain/division.js';
+import { decideDrain } from '../domain/drain.js';
+import { findPrimary } from '../domain/membrane-node.js';
+import { decideMove } from '../domain/move.js';
+import type { StateView } from '../domain/state-view.js';
+import { absentError } from '../domain/tombstone.js';
+import { takeForest, takeSubtree, type TreeEntry } from '../domain/tree-snapshot.js';
+import type { CommandQueue } from './command-queue.js';
+import { recordAt } from './membrane-records.js';
+import type { RegistryState } from './registry-state.js';
+
+/** Membranes written between two turns of the event loop. */
+const SLICE_ENTRIES = 500;
+
+export interface TreeServiceOptions {
+  readonly state: RegistryState;
+  readonly queue: CommandQueue;
+  readonly clock: Clock;
+}
+
+/** The use cases of the tree: what operators change, and how it is read. Requests come in validated. */
+export class TreeService {
+  readonly #state: RegistryState;
+  readonly #queue: CommandQueue;
+  readonly #clock: Clock;
+
+  constructor({ state, queue, clock }: TreeServiceOptions) {
+    this.#state = state;
+    this.#queue = queue;
+    this.#clock = clock;
+  }
+
+  /** Resolves once it is durable, as do the others. */
+  move(id: string, request: MoveRequest): Promise<TreeChangeAnswer> {
+    const namespace = request.namespace ?? DEFAULT_NAMESPACE;
+    const command = { namespace, id, parent: request.parent, ifRevision: request.if_revision ?? undefined };
+    return this.#change(namespace, id, (view, nowMs) => decideMove(view, command, nowMs));
+  }
+
+  dissolve(id: string, request: DissolveRequest): Promise<TreeChangeAnswer> {
+    const namespace = request.namespace ?? DEFAULT_NAMESPACE;
+    const command = { namespace, id, ifRevision: request.if_revision ?? undefined };
+    return this.#change(namespace, id, (view, nowMs) => decideDissolution(view, command, nowMs));
+  }
+
+  divide(id: string, request: DivideRequest): Promise<TreeChangeAnswer> {
+    const namespace = request.namespace ?? DEFAULT_NAMESPACE;
+    const heirs = new Map(Object.entries(request.heirs));
+    const command = { namespace, id, heirs, ifRevision: request.if_revision ?? undefined };
+    return this.#change(namespace, id, (view, nowMs) => decideDivision(view, command, nowMs));
+  }
+
+  drain(id: string, request: DrainRequest): Promise<TreeChangeAnswer> {
+    const namespace = request.namespace ?? DEFAULT_NAMESPACE;
+    const { enabled } = request;
+    const instanceId = request.instance_id ?? undefined;
+    const command = { namespace, id, instanceId, enabled, reason: request.reason ?? null };
+    return this.#change(namespace, id, (view, nowMs) => decideDrain(view, command, nowMs));
+  }
+
+  /**
+   * The tree of a membrane, or all trees of the namespace, as they are now, as JSON text in pieces; other requests are
+   * served between two of them.
+   * @throws MembraneError `not_found`.
+   */
+  tree(id: string | undefined, query: TreeQuery): Iterable<string> {
+    const namespace = query.namespace ?? DEFAULT_NAMESPACE;
+    const maxDepth = query.depth ?? Number.POSITIVE_INFINITY;
+    const { directory } = this.#state;
+    if (id === undefined) return this.#write(takeForest(directory, namespace, maxDepth), ['[', ']']);
+    const top = directory.node(namespace, id);
+    if (top === undefined || top.instances.length === 0) throw absentError(top, namespace, id);
+    return this.#write(takeSubtree(directory, top, maxDepth), ['', '']);
+  }
+
+  async #change(
+    namespace: string,
+    id: string,
+    decide: (view: StateView, nowMs: number) => Decision<undefined>,
+  ): Promise<TreeChangeAnswer> {
+    const { revision } = await this.#queue.submit({
+      namespace,
+      id,
+      decide: (view) => decide(view, this.#clock.wallMs()),
+    });
+    return { success: true, revision: revision ?? this.#state.revision };
+  }
+
+  *#write(entries: readonly TreeEntry[], [opening, closing]: readonly [string, string]): Iterable<string> {
+    let text = opening;
+    let level = -1;
+    for (const [index, { node, parent, detached, ...entry }] of entries.entries()) {
+      const primary = findPrimary(node);
+      if (primary === undefined) continue;
+      if (entry.level <= level) text += `${CLOSE.repeat(level - entry.level + 1)},`;
+      const record = JSON.stringify(recordAt(this.#state, node, primary, parent, detached));
+      text += `${record.slice(0, -1)},"children":[`;
+      ({ level } = entry);
+      if (index % SLICE_ENTRIES !== SLICE_ENTRIES - 1) continue;
+      yield text;
+      text = '';
+    }
+    yield text + CLOSE.repeat(level + 1) + closing;
+  }
+}
+
+/** Ends the children of a membrane, and the membrane. */
+const CLOSE = ']}';
