@@ -20,6 +20,12 @@ const NO_IDS: ReadonlySet<string> = new Set();
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
 export class MembraneDirectory implements TreeView {
   readonly #namespaces = new Map<string, NamespaceState>();
+  #shapeVersion = 0;
+
+  /** Another number after every change of who is where: a walk in slices sees by it that it has to begin anew. */
+  get shapeVersion(): number {
+    return this.#shapeVersion;
+  }
 
   node(namespace: string, id: string): MembraneNode | undefined {
     return this.#namespaces.get(namespace)?.nodes.get(id);
@@ -59,6 +65,7 @@ export class MembraneDirectory implements TreeView {
   apply({ before, after }: NodeChange): void {
     const node = after ?? before;
     if (node === undefined) return;
+    if (isReshaped(before, after)) this.#shapeVersion += 1;
     const state = this.#stateOf(node.namespace);
     for (const { status } of before?.instances ?? []) state.counts[status] -= 1;
     for (const { status } of after?.instances ?? []) state.counts[status] += 1;
@@ -91,6 +98,14 @@ export class MembraneDirectory implements TreeView {
     }
     return state;
   }
+}
+
+function isReshaped(before: MembraneNode | undefined, after: MembraneNode | undefined): boolean {
+  return (
+    before?.parent !== after?.parent ||
+    before?.tombstone !== after?.tombstone ||
+    (before?.instances.length ?? 0) > 0 !== (after?.instances.length ?? 0) > 0
+  );
 }
 
 function reindexGraves(

@@ -30,6 +30,9 @@ export interface ListSlice {
   readonly next: ListCursor | undefined;
 }
 
+/** Of a larger subtree the members are not collected, which would take long, but looked for among all. */
+const MAX_SORTED = 10_000;
+
 const START: ListCursor = { createdRevision: 0, incarnation: 0 };
 
 /**
@@ -39,7 +42,7 @@ const START: ListCursor = { createdRevision: 0, incarnation: 0 };
 export class ListQuery {
   readonly #directory: MembraneDirectory;
   readonly #filter: ListFilter;
-  /** The children, or the subtree, where one is asked for: no other node need be looked at. */
+  /** The children, or a subtree that is not too large, where one is asked for: no other node need be looked at. */
   readonly #members: CreationOrder | undefined;
 
   constructor(directory: MembraneDirectory, filter: ListFilter) {
@@ -48,7 +51,8 @@ export class ListQuery {
     const { namespace, parent, subtree, depth } = filter;
     if (typeof parent === 'string') this.#members = this.#sort(childrenOf(directory, namespace, parent));
     else if (subtree !== undefined) {
-      this.#members = this.#sort([subtree, ...descendantsOf(directory, namespace, subtree, depth)]);
+      const below = descendantsOf(directory, namespace, subtree, depth, MAX_SORTED);
+      if (below.length <= MAX_SORTED) this.#members = this.#sort([subtree, ...below]);
     }
   }
 

@@ -11,13 +11,16 @@ export interface TreeEntry {
   readonly level: number;
 }
 
+/** Membranes looked at between two pauses. */
+const SLICE_NODES = 2_000;
+
+/** A walk that pauses: who has it may do other things meanwhile, but must begin anew where somebody moved. */
+export type TreeWalk = Generator<undefined, TreeEntry[]>;
+
 type ChildrenOf = (id: string) => readonly MembraneNode[];
 
-/**
- * The tree of a membrane that is there, each one before those below it, siblings in the order of creation. All at
- * once, since nodes are values: 100,000 of them take some ten milliseconds, and what is told of each is written later.
- */
-export function takeSubtree(directory: MembraneDirectory, top: MembraneNode, maxDepth: number): TreeEntry[] {
+/** The tree of a membrane that is there, each one before those below it, siblings in the order of creation. */
+export function walkSubtree(directory: MembraneDirectory, top: MembraneNode, maxDepth: number): TreeWalk {
   const { namespace } = top;
   const parent = parentOf(directory, top);
   const detached = parent !== null && !directory.isPresent(namespace, parent);
@@ -32,10 +35,13 @@ export function takeSubtree(directory: MembraneDirectory, top: MembraneNode, max
 }
 
 /** Every tree of a namespace, one after the other. Whoever's parent is not there stands at the top. */
-export function takeForest(directory: MembraneDirectory, namespace: string, maxDepth: number): TreeEntry[] {
+export function* walkForest(directory: MembraneDirectory, namespace: string, maxDepth: number): TreeWalk {
   const tops: TreeEntry[] = [];
   const children = new Map<string, MembraneNode[]>();
+  let looked = 0;
   for (const id of directory.idsFrom(namespace, 0)) {
+    looked += 1;
+    if (looked % SLICE_NODES === 0) yield undefined;
     const node = directory.node(namespace, id);
     if (node === undefined || node.instances.length === 0) continue;
     const parent = parentOf(directory, node);
@@ -47,15 +53,16 @@ export function takeForest(directory: MembraneDirectory, namespace: string, maxD
     if (siblings === undefined) children.set(parent, [node]);
     else siblings.push(node);
   }
-  return walk(tops, maxDepth, (id) => children.get(id) ?? []);
+  return yield* walk(tops, maxDepth, (id) => children.get(id) ?? []);
 }
 
 /** Depth first, without recursion. */
-function walk(tops: readonly TreeEntry[], maxDepth: number, childrenOfId: ChildrenOf): TreeEntry[] {
+function* walk(tops: readonly TreeEntry[], maxDepth: number, childrenOfId: ChildrenOf): TreeWalk {
   const found: TreeEntry[] = [];
   const open = [...tops].reverse();
   for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
     found.push(entry);
+    if (found.length % SLICE_NODES === 0) yield undefined;
     if (entry.level === maxDepth) continue;
     const { id: parent } = entry.node;
     const children = childrenOfId(parent);

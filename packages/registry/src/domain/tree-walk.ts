@@ -88,19 +88,28 @@ export function isTooDeep(view: TreeView, namespace: string, id: string, depthAb
   return false;
 }
 
-/** Ids below `id`, itself not included, parents before children; at most `maxDepth` levels of them. */
+/**
+ * Ids below `id`, itself not included, parents before children; at most `maxDepth` levels of them. It stops where it
+ * has found more than `limit`.
+ */
 export function descendantsOf(
   view: TreeView,
   namespace: string,
   id: string,
   maxDepth = Number.POSITIVE_INFINITY,
+  limit = Number.POSITIVE_INFINITY,
 ): string[] {
   const found: string[] = [];
   let level = [id];
   for (let depth = 0; depth < maxDepth && level.length > 0; depth += 1) {
     const next: string[] = [];
-    for (const parent of level) for (const childId of childrenOf(view, namespace, parent)) next.push(childId);
-    for (const childId of next) found.push(childId);
+    for (const parent of level) {
+      for (const childId of childrenOf(view, namespace, parent)) {
+        found.push(childId);
+        next.push(childId);
+      }
+      if (found.length > limit) return found;
+    }
     level = next;
   }
   return found;

@@ -33,8 +33,8 @@ export class TreeCalls {
     this.#runner.answer(request, response, async () => {
       const id = encodedId === undefined ? undefined : toId(encodedId);
       const query = validate(treeQuerySchema, parseQuery(request.url ?? ''), 'query');
-      const pieces = this.#service.tree(id, query);
-      await streamText(response, this.#runner.revision(), pieces);
+      const { revision, pieces } = await this.#service.tree(id, query);
+      await streamText(response, revision, pieces);
       return undefined;
     });
   }

@@ -16,13 +16,22 @@ import { findPrimary } from '../domain/membrane-node.js';
 import { decideMove } from '../domain/move.js';
 import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
-import { takeForest, takeSubtree, type TreeEntry } from '../domain/tree-snapshot.js';
+import { walkForest, walkSubtree, type TreeEntry, type TreeWalk } from '../domain/tree-snapshot.js';
 import type { CommandQueue } from './command-queue.js';
 import { recordAt } from './membrane-records.js';
 import type { RegistryState } from './registry-state.js';
 
 /** Membranes written between two turns of the event loop. */
 const SLICE_ENTRIES = 500;
+/** How often a tree is collected until it was the same throughout. */
+const MAX_WALKS = 3;
+
+export interface WrittenTree {
+  /** Log id and revision at which it began: what it shows is as new, or newer. */
+  readonly revision: string;
+  /** JSON text. */
+  readonly pieces: Iterable<string>;
+}
 
 export interface TreeServiceOptions {
   readonly state: RegistryState;
@@ -71,18 +80,41 @@ export class TreeService {
   }
 
   /**
-   * The tree of a membrane, or all trees of the namespace, as they are now, as JSON text in pieces; other requests are
-   * served between two of them.
+   * The tree of a membrane, or all trees of the namespace, as they are at one moment. Other requests are served while
+   * it is collected, and between two pieces of its text.
    * @throws MembraneError `not_found`.
    */
-  tree(id: string | undefined, query: TreeQuery): Iterable<string> {
+  async tree(id: string | undefined, query: TreeQuery): Promise<WrittenTree> {
     const namespace = query.namespace ?? DEFAULT_NAMESPACE;
     const maxDepth = query.depth ?? Number.POSITIVE_INFINITY;
+    for (let tries = 1; ; tries += 1) {
+      const revision = this.#state.revisionText;
+      // Where it is moved about without end, the last walk has no pauses.
+      const entries = await this.#collect(this.#walk(namespace, id, maxDepth), tries < MAX_WALKS);
+      if (entries === undefined) continue;
+      return { revision, pieces: this.#write(entries, id === undefined ? ['[', ']'] : ['', '']) };
+    }
+  }
+
+  #walk(namespace: string, id: string | undefined, maxDepth: number): TreeWalk {
     const { directory } = this.#state;
-    if (id === undefined) return this.#write(takeForest(directory, namespace, maxDepth), ['[', ']']);
+    if (id === undefined) return walkForest(directory, namespace, maxDepth);
     const top = directory.node(namespace, id);
     if (top === undefined || top.instances.length === 0) throw absentError(top, namespace, id);
-    return this.#write(takeSubtree(directory, top, maxDepth), ['', '']);
+    return walkSubtree(directory, top, maxDepth);
+  }
+
+  /** Undefined where somebody moved in one of the pauses. */
+  async #collect(walk: TreeWalk, pauses: boolean): Promise<TreeEntry[] | undefined> {
+    const { directory } = this.#state;
+    const { shapeVersion } = directory;
+    for (;;) {
+      const step = walk.next();
+      if (step.done === true) return step.value;
+      if (!pauses) continue;
+      await new Promise(setImmediate);
+      if (directory.shapeVersion !== shapeVersion) return undefined;
+    }
   }
 
   async #change(

@@ -184,7 +184,7 @@ class Comparison {
       for (const group of groups) await this.run(group);
     } else if (step.kind === 'sweep') await this.core.tick();
     else await this.restart();
-    this.compare();
+    await this.compare();
   }
 
   async close(): Promise<void> {
@@ -278,8 +278,8 @@ class Comparison {
     );
   }
 
-  private compare(): void {
-    const trees = forestOf(this.core);
+  private async compare(): Promise<void> {
+    const trees = await forestOf(this.core);
     expect(simplify(trees)).toEqual(this.model.forest());
     const records = this.core.list();
     const above = new Map(

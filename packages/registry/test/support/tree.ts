@@ -8,10 +8,10 @@ export function outline(trees: readonly MembraneTree[]): string {
     .join(' ');
 }
 
-export function forestOf(core: RegistryCore, depth?: number): MembraneTree[] {
-  return JSON.parse([...core.tree.tree(undefined, { depth })].join('')) as MembraneTree[];
+export async function forestOf(core: RegistryCore, depth?: number): Promise<MembraneTree[]> {
+  return JSON.parse([...(await core.tree.tree(undefined, { depth })).pieces].join('')) as MembraneTree[];
 }
 
-export function treeOf(core: RegistryCore, id: string, depth?: number): MembraneTree {
-  return JSON.parse([...core.tree.tree(id, { depth })].join('')) as MembraneTree;
+export async function treeOf(core: RegistryCore, id: string, depth?: number): Promise<MembraneTree> {
+  return JSON.parse([...(await core.tree.tree(id, { depth })).pieces].join('')) as MembraneTree;
 }
