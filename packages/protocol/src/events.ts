@@ -7,7 +7,9 @@ export const eventTypeSchema = z.enum([
   'updated',
   'unhealthy',
   'recovered',
+  'draining',
   'moved',
+  'dissolved',
   'deregistered',
   'expired',
 ]);
@@ -16,6 +18,15 @@ export type EventType = z.infer<typeof eventTypeSchema>;
 const placeSchema = z
   .object({ ancestors: z.array(membraneIdSchema) })
   .meta({ description: 'Ancestors, the parent first.' });
+
+const heritageSchema = placeSchema.extend({
+  heir: membraneIdSchema.nullish().meta({
+    description: 'Of `dissolved`: who has the children now; null where they are roots.',
+  }),
+  heirs: z.record(membraneIdSchema, membraneIdSchema).optional().meta({
+    description: 'Of `dissolved` by a division: who has the children that were given away by name.',
+  }),
+});
 
 export const membraneEventSchema = z
   .object({
@@ -30,7 +41,10 @@ export const membraneEventSchema = z
       .optional()
       .meta({ description: 'As the change left it; absent where it removed the instance.' }),
     before: placeSchema.optional(),
-    after: placeSchema.optional(),
+    after: heritageSchema.optional().meta({
+      description:
+        'Of `dissolved`: where the membrane stood, which is now the place of its children and their ancestors.',
+    }),
   })
   .meta({ id: 'MembraneEvent', description: 'One line of the journal.' });
 export type MembraneEvent = z.infer<typeof membraneEventSchema>;

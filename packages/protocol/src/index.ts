@@ -91,6 +91,21 @@ export {
 export { NEXT_CURSOR_HEADER, REVISION_HEADER, ROUTES, type Route, type RouteName } from './routes.js';
 export { registryStatusSchema, type RegistryStatus, type StatusCounts } from './status.js';
 export { isGroupTarget, parseTarget, type Target } from './target.js';
+export {
+  dissolveRequestSchema,
+  divideRequestSchema,
+  drainRequestSchema,
+  membraneParamsSchema,
+  moveRequestSchema,
+  treeQuerySchema,
+  type DissolveRequest,
+  type DivideRequest,
+  type DrainRequest,
+  type MembraneTree,
+  type MoveRequest,
+  type TreeChangeAnswer,
+  type TreeQuery,
+} from './tree.js';
 export { invalidRequest, validate } from './validation.js';
 export {
   LAST_EVENT_ID_HEADER,

@@ -24,6 +24,10 @@ export const LIMITS = Object.freeze({
   maxInstancesPerId: 1_000,
   /** Levels of the tree: a root has depth 1. */
   maxTreeDepth: 64,
+  /** Children that one division gives away by name. */
+  maxHeirs: 1_000,
+  /** Characters of a reason given for people to read. */
+  maxReasonLength: 2_048,
   /** The fastest and the slowest pace a registrant may ask for. */
   minHeartbeatIntervalMs: 250,
   maxHeartbeatIntervalMs: 86_400_000,

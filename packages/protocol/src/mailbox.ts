@@ -47,7 +47,11 @@ export const mailboxAckRequestSchema = z
             description:
               'Handled; a dead letter from now on; not handled, and there for others at once; hidden from others for another 30 s.',
           }),
-          reason: z.string().max(2_048).nullish().meta({ description: 'Kept with the dead letter.' }),
+          reason: z
+            .string()
+            .max(LIMITS.maxReasonLength)
+            .nullish()
+            .meta({ description: 'Kept with the dead letter.' }),
         }),
       )
       .max(LIMITS.maxMailboxBatch),

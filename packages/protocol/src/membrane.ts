@@ -80,6 +80,13 @@ export const membraneRecordSchema = z
     weight: z.number(),
     relay: z.boolean(),
     heartbeat_interval_ms: z.number(),
+    drain: z
+      .object({
+        reason: z.string().nullable(),
+        since: z.number().meta({ description: 'Epoch seconds.' }),
+      })
+      .optional()
+      .meta({ description: 'Absent unless an operator drains the instance, also while it is `unhealthy`.' }),
   })
   .meta({ id: 'Membrane', description: 'One instance of a membrane.' });
 export type MembraneRecord = z.infer<typeof membraneRecordSchema>;

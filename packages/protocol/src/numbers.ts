@@ -10,6 +10,13 @@ export function countSchema(max: number) {
     .pipe(z.int().min(1).max(max));
 }
 
+/** Levels of the tree below some membrane, as text. */
+export const depthSchema = z
+  .string()
+  .regex(/^[0-9]{1,15}$/, `must be a whole number from 0 to ${LIMITS.maxTreeDepth}`)
+  .transform(Number)
+  .pipe(z.int().min(0).max(LIMITS.maxTreeDepth));
+
 /** Milliseconds that a read may wait, as text. */
 export const waitSchema = z
   .string()

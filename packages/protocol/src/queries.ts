@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LIMITS } from './limits.js';
 import { communicationModeSchema, membraneStatusSchema } from './membrane.js';
 import { membraneIdSchema, namespaceSchema } from './names.js';
-import { countSchema, revisionTextSchema, waitSchema } from './numbers.js';
+import { countSchema, depthSchema, revisionTextSchema, waitSchema } from './numbers.js';
 
 export const discoverParamsSchema = z.object({ id: membraneIdSchema });
 
@@ -30,6 +30,10 @@ export const listQuerySchema = z.object({
     .union([z.literal(''), membraneIdSchema])
     .optional()
     .meta({ description: 'Children of this membrane; empty: the roots.' }),
+  subtree: membraneIdSchema.optional().meta({ description: 'This membrane and whatever stands below it.' }),
+  depth: depthSchema.optional().meta({
+    description: 'Levels below the `subtree`, or below the roots; 0 is that membrane, or the roots, alone.',
+  }),
   communication_mode: communicationModeSchema.optional(),
   status: membraneStatusSchema.optional(),
   limit: countSchema(LIMITS.maxPageSize).optional().meta({

@@ -29,6 +29,16 @@ import {
   registrationAnswerSchema,
   registrationRequestSchema,
 } from './registration.js';
+import {
+  dissolveRequestSchema,
+  divideRequestSchema,
+  drainRequestSchema,
+  membraneParamsSchema,
+  membraneTreeSchema,
+  moveRequestSchema,
+  treeChangeAnswerSchema,
+  treeQuerySchema,
+} from './tree.js';
 import { healthSchema, registryStatusSchema } from './status.js';
 import { watchEventSchema, watchQuerySchema } from './watch.js';
 
@@ -104,6 +114,70 @@ export const ROUTES = {
     query: listQuerySchema,
     answer: membraneRecordSchema.array(),
     errors: ['rate_limited'],
+  },
+  forest: {
+    method: 'GET',
+    path: '/tree',
+    summary: 'All trees of a namespace',
+    description:
+      'Nested, the oldest first. A membrane whose parent is not registered (`detached`) stands at the top. The whole answer is of one revision.',
+    query: treeQuerySchema,
+    answer: membraneTreeSchema.array(),
+    errors: [],
+  },
+  tree: {
+    method: 'GET',
+    path: '/tree/{id}',
+    summary: 'A membrane and what stands below it',
+    description:
+      'Nested, the oldest first; only what hangs together: not what is detached below. The whole answer is of one revision.',
+    params: membraneParamsSchema,
+    query: treeQuerySchema,
+    answer: membraneTreeSchema,
+    errors: ['not_found'],
+  },
+  move: {
+    method: 'POST',
+    path: '/membranes/{id}/move',
+    summary: 'Give a membrane another parent',
+    description:
+      'What stands below it comes along. It stays there when it registers again as before. Answered once it is durable.',
+    params: membraneParamsSchema,
+    body: moveRequestSchema,
+    answer: treeChangeAnswerSchema,
+    errors: ['not_found', 'cycle', 'conflict', 'store_unavailable'],
+  },
+  dissolve: {
+    method: 'POST',
+    path: '/membranes/{id}/dissolve',
+    summary: 'End a membrane; its children belong to its parent',
+    description:
+      'Its instances get 410 `removed`; its messages go to the parent. One write, whatever the number of children. Answered once it is durable.',
+    params: membraneParamsSchema,
+    body: dissolveRequestSchema,
+    answer: treeChangeAnswerSchema,
+    errors: ['not_found', 'conflict', 'store_unavailable'],
+  },
+  divide: {
+    method: 'POST',
+    path: '/membranes/{id}/divide',
+    summary: 'End a membrane; its children are shared out among its siblings',
+    description: 'As `dissolve`, with an heir for each child that is named. Answered once it is durable.',
+    params: membraneParamsSchema,
+    body: divideRequestSchema,
+    answer: treeChangeAnswerSchema,
+    errors: ['not_found', 'conflict', 'store_unavailable'],
+  },
+  drain: {
+    method: 'POST',
+    path: '/membranes/{id}/drain',
+    summary: 'Take a membrane out of use, or back into it',
+    description:
+      'It is kept alive and listed, says that it wants nothing new, and stays so until the drain is ended or another process takes the name. Answered once it is durable.',
+    params: membraneParamsSchema,
+    body: drainRequestSchema,
+    answer: treeChangeAnswerSchema,
+    errors: ['not_found', 'store_unavailable'],
   },
   postMessage: {
     method: 'POST',

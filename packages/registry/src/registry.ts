@@ -9,6 +9,7 @@ import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
 import { MailboxCalls } from './http/mailbox-calls.js';
 import { explainListenError } from './http/listen-error.js';
+import { TreeCalls } from './http/tree-calls.js';
 import { HttpServer, type HttpServerOptions } from './http/server.js';
 import { WatchCalls } from './http/watch-calls.js';
 import { MEMORY_DATA, parseRegistryOptions, type RegistryOptions } from './options.js';
@@ -19,6 +20,8 @@ import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
 import { describeState } from './service/state-status.js';
+import { TombstoneSweeper } from './service/tombstone-sweeper.js';
+import { TreeService } from './service/tree-service.js';
 import type { WatchPace } from './service/watch-hub.js';
 import { Watching } from './service/watching.js';
 import { removeHolder, writeHolder } from './store/holder-file.js';
@@ -133,6 +136,7 @@ class RegistryProgram implements Registry {
       apply: (change, revision) => {
         state.apply(change, revision);
         mailbox.noteChange(change);
+        tombstones.noteChange(change);
         watching.noteChange(change, revision);
       },
       onStoreHealth: (error) => {
@@ -145,22 +149,27 @@ class RegistryProgram implements Registry {
       clock: this.#clock,
       tickMs,
       isStoreWritable: () => this.#storeError === undefined,
-      sweepMail: () => sweeper.sweep(),
+      sweepOthers: async () => {
+        await Promise.all([sweeper.sweep(), tombstones.sweep()]);
+      },
       onError: (error) => {
         this.#logger.error({ err: error }, 'a tick failed');
       },
-    });
-    const service = new RegistryService({
-      state,
-      queue,
-      clock: this.#clock,
-      heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
     });
     const quotas = {
       maxMessages: this.#options.maxMailboxMessages,
       maxBytes: this.#options.maxMailboxBytes,
       maxTotalBytes: this.#options.maxTotalMailboxBytes,
     };
+    const tombstones = new TombstoneSweeper({ state, queue, clock: this.#clock, quotas });
+    const service = new RegistryService({
+      state,
+      queue,
+      clock: this.#clock,
+      tombstones,
+      heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
+    });
+    const treeService = new TreeService({ state, queue, clock: this.#clock });
     const { hideMs } = this.#parts;
     const mailbox = new MailboxService({ state, queue, clock: this.#clock, quotas, hideMs });
     const sweeper = new MailboxSweeper({
@@ -196,7 +205,8 @@ class RegistryProgram implements Registry {
     const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
     const watchCalls = new WatchCalls({ runner, hub, reads, logId: () => state.logId });
     const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
-    const app = createApp({ runner, calls, mailboxCalls, watchCalls, findUnreadiness });
+    const treeCalls = new TreeCalls({ runner, service: treeService });
+    const app = createApp({ runner, calls, mailboxCalls, treeCalls, watchCalls, findUnreadiness });
     const server = new HttpServer({
       calls,
       mailboxCalls,
@@ -215,6 +225,7 @@ class RegistryProgram implements Registry {
     const others = await state.load(store, random, this.#abort.signal);
     this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
     this.#abort.signal.throwIfAborted();
+    tombstones.start();
     ticker.start();
     this.#phase = 'ready';
     this.#logger.info(

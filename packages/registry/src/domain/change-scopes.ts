@@ -25,6 +25,12 @@ export function visitScopes(event: EventDraft, visit: (kind: Scope['kind'], id: 
   if (PRESENCE.has(event.event)) visit('children', id);
   if (before !== undefined) visitPlace(before, visit);
   if (after !== undefined && after !== before) visitPlace(after, visit);
+  // Of a division: its children have gone to siblings, which stand in no ancestors.
+  for (const [childId, heir] of event.heirs ?? []) {
+    visit('node', childId);
+    visit('children', heir ?? TOP);
+    if (heir !== null) visit('subtree', heir);
+  }
 }
 
 function visitPlace(ancestors: readonly string[], visit: (kind: Scope['kind'], id: string) => void): void {

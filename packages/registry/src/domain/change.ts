@@ -20,6 +20,9 @@ export interface EventDraft {
   /** Ancestors before and after, the parent first; absent where it was not, or is no more, in the tree. */
   readonly before?: readonly string[];
   readonly after?: readonly string[];
+  /** Of a membrane that was dissolved or divided: as in its tombstone. */
+  readonly heir?: string | null;
+  readonly heirs?: ReadonlyMap<string, string | null>;
 }
 
 /** What one command does to the state: all of it or nothing, under one revision. */
@@ -28,8 +31,8 @@ export interface Change {
   readonly atMs: number;
   readonly nodes: readonly NodeChange[];
   readonly events: readonly EventDraft[];
-  /** Absent where no mailbox changes. */
-  readonly mail?: MailChange;
+  /** By mailbox; absent where none changes. */
+  readonly mail?: readonly MailChange[];
 }
 
 /** What a command comes to, seen from one state. */

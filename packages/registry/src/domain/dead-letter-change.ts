@@ -43,7 +43,7 @@ export function decideDeadLetters(
       if (box?.waiting.has(again.key) !== true && !posted.has(again.key)) posted.set(again.key, again);
     }
   }
-  const mail = { ...NO_MAIL, namespace, id, dropped: letters, posted: [...posted.values()] };
+  const mail = [{ ...NO_MAIL, namespace, id, dropped: letters, posted: [...posted.values()] }];
   return { kind: 'changed', outcome, change: { atMs: nowMs, nodes: [], events: [], mail } };
 }
 

@@ -2,7 +2,7 @@ import type { Decision, EventDraft, NodeChange } from './change.js';
 import { findLeaseFault, findMissingLeaseFault, toLeaseError } from './lease-fault.js';
 import { endInstance, findEnded, findInstance, type Instance, type MembraneNode } from './membrane-node.js';
 import type { StateView } from './state-view.js';
-import { ancestorsFrom, descendantsOf } from './tree-walk.js';
+import { ancestorsOf, descendantsOf } from './tree-walk.js';
 
 export interface DeregistrationCommand {
   readonly namespace: string;
@@ -57,12 +57,13 @@ export function decideDeregistration(
 }
 
 function departure(view: StateView, node: MembraneNode, instance: Instance): EventDraft {
+  const ancestors = ancestorsOf(view, node);
   return {
     event: 'deregistered',
     namespace: node.namespace,
     id: node.id,
     instanceId: instance.instanceId,
-    parent: node.parent,
-    before: ancestorsFrom(view, node.namespace, node.parent),
+    parent: ancestors[0] ?? null,
+    before: ancestors,
   };
 }

@@ -1,7 +1,9 @@
 import { MembraneError, type Envelope } from '@membrane/protocol';
 import type { Decision } from './change.js';
-import { NO_MAIL, toMail, type MailboxView, type MailView } from './mail.js';
+import { NO_MAIL, toMail, toMailText, type MailboxView, type MailView } from './mail.js';
+import { isKnownMail, mailHeirOf, readdress } from './mail-heir.js';
 import type { StateView } from './state-view.js';
+import { absentError } from './tombstone.js';
 
 /** How long a sender should wait when there is no room: receivers that are away come back in seconds, or not. */
 const FULL_RETRY_AFTER_MS = 5_000;
@@ -26,7 +28,10 @@ export interface PostCommand {
   readonly deadlineMs: number;
 }
 
-/** Puts a message at the end of a box. One whose key is or was there changes nothing. */
+/**
+ * Puts a message at the end of a box. One whose key is or was there changes nothing. One for a membrane that was
+ * dissolved goes to its heir, behind those that still wait to be moved there.
+ */
 export function decidePost(
   view: StateView,
   command: PostCommand,
@@ -35,23 +40,26 @@ export function decidePost(
 ): Decision<undefined> {
   const { namespace, id, envelope, text, bytes, deadlineMs } = command;
   const { mail: mailView } = view;
-  if (view.node(namespace, id) === undefined) {
-    return { kind: 'refused', error: toUnknownError(namespace, id) };
+  const node = view.node(namespace, id);
+  const heir = node?.tombstone == null ? id : mailHeirOf(view, namespace, id);
+  if (node === undefined || heir === null) {
+    return { kind: 'refused', error: absentError(node, namespace, id) };
   }
   const box = mailView.box(namespace, id);
   const place = { sequence: mailView.lastSequence + 1, deadlineMs };
   const mail = toMail({ namespace, id }, envelope, { text, bytes }, place);
-  const isKnown =
-    box?.waiting.has(mail.key) === true ||
-    box?.dead.has(mail.key) === true ||
-    mailView.wasThere(namespace, id, mail.key);
-  if (isKnown) return { kind: 'unchanged', outcome: undefined };
+  if (isKnownMail(mailView, namespace, id, mail.key)) return { kind: 'unchanged', outcome: undefined };
+  if (heir !== id && (box?.waiting.size ?? 0) === 0) {
+    const inherited = readdress(envelope, heir);
+    const rest = { id: heir, envelope: inherited, text: toMailText(inherited) };
+    return decidePost(view, { ...command, ...rest }, quotas, nowMs);
+  }
   const fault = findQuotaFault(mailView, box, id, { messages: 1, bytes, addedBytes: bytes }, quotas);
   if (fault !== undefined) return { kind: 'refused', error: fault };
   return {
     kind: 'changed',
     outcome: undefined,
-    change: { atMs: nowMs, nodes: [], events: [], mail: { ...NO_MAIL, namespace, id, posted: [mail] } },
+    change: { atMs: nowMs, nodes: [], events: [], mail: [{ ...NO_MAIL, namespace, id, posted: [mail] }] },
   };
 }
 

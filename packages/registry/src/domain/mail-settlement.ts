@@ -53,7 +53,7 @@ export function decideSettlement(
       atMs: nowMs,
       nodes: [],
       events: [],
-      mail: { ...NO_MAIL, namespace, id, removed, buried, dropped },
+      mail: [{ ...NO_MAIL, namespace, id, removed, buried, dropped }],
     },
   };
 }
@@ -93,6 +93,6 @@ export function decideDrop(
   const box = view.mail.box(namespace, id);
   const dropped = letters.filter((letter) => box?.dead.get(letter.mail.key) === letter);
   if (dropped.length === 0) return { kind: 'unchanged', outcome: undefined };
-  const mail: MailChange = { ...NO_MAIL, namespace, id, dropped };
+  const mail: readonly MailChange[] = [{ ...NO_MAIL, namespace, id, dropped }];
   return { kind: 'changed', outcome: undefined, change: { atMs: nowMs, nodes: [], events: [], mail } };
 }

@@ -3,27 +3,47 @@ import type { NodeChange } from './change.js';
 import { CreationOrder } from './creation-order.js';
 import type { MembraneNode } from './membrane-node.js';
 import type { TreeView } from './state-view.js';
+import { heirsIn } from './tombstone.js';
 
 interface NamespaceState {
   readonly nodes: Map<string, MembraneNode>;
   /** Ids by the parent they name, which need not exist. */
   readonly children: Map<string, Set<string>>;
+  /** Ids of the dissolved by whom their tombstones name. */
+  readonly graves: Map<string, Set<string>>;
   readonly order: CreationOrder;
   readonly counts: StatusCounts;
 }
 
-const NO_CHILDREN: ReadonlySet<string> = new Set();
+const NO_IDS: ReadonlySet<string> = new Set();
 
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
 export class MembraneDirectory implements TreeView {
   readonly #namespaces = new Map<string, NamespaceState>();
+  #shapeVersion = 0;
+
+  /** Another number after every change of who is where: a walk in slices sees by it that it has to begin anew. */
+  get shapeVersion(): number {
+    return this.#shapeVersion;
+  }
 
   node(namespace: string, id: string): MembraneNode | undefined {
     return this.#namespaces.get(namespace)?.nodes.get(id);
   }
 
   childIds(namespace: string, id: string): ReadonlySet<string> {
-    return this.#namespaces.get(namespace)?.children.get(id) ?? NO_CHILDREN;
+    return this.#namespaces.get(namespace)?.children.get(id) ?? NO_IDS;
+  }
+
+  graveIds(namespace: string, id: string): ReadonlySet<string> {
+    return this.#namespaces.get(namespace)?.graves.get(id) ?? NO_IDS;
+  }
+
+  /** Every node that is not in a tree any more. */
+  *tombstones(): Iterable<MembraneNode> {
+    for (const { nodes } of this.#namespaces.values()) {
+      for (const node of nodes.values()) if (node.tombstone !== null) yield node;
+    }
   }
 
   /** Ids of a namespace in the order of their creation, from a creation revision on. */
@@ -45,10 +65,14 @@ export class MembraneDirectory implements TreeView {
   apply({ before, after }: NodeChange): void {
     const node = after ?? before;
     if (node === undefined) return;
+    if (isReshaped(before, after)) this.#shapeVersion += 1;
     const state = this.#stateOf(node.namespace);
     for (const { status } of before?.instances ?? []) state.counts[status] -= 1;
     for (const { status } of after?.instances ?? []) state.counts[status] += 1;
-    if (before !== undefined && before.parent !== after?.parent) unlink(state, before);
+    if (before !== undefined && before.parent !== after?.parent) {
+      remove(state.children, before.parent, before.id);
+    }
+    if (before?.tombstone !== after?.tombstone) reindexGraves(state, before, after);
     if (after === undefined) {
       state.nodes.delete(node.id);
       state.order.remove(node.createdRevision);
@@ -57,7 +81,7 @@ export class MembraneDirectory implements TreeView {
     }
     state.nodes.set(after.id, after);
     if (before === undefined) state.order.append(after.createdRevision, after.id);
-    if (before?.parent !== after.parent) link(state, after);
+    if (before?.parent !== after.parent) add(state.children, after.parent, after.id);
   }
 
   #stateOf(namespace: string): NamespaceState {
@@ -66,6 +90,7 @@ export class MembraneDirectory implements TreeView {
       state = {
         nodes: new Map(),
         children: new Map(),
+        graves: new Map(),
         order: new CreationOrder(),
         counts: { active: 0, unhealthy: 0, draining: 0 },
       };
@@ -75,16 +100,34 @@ export class MembraneDirectory implements TreeView {
   }
 }
 
-function link(state: NamespaceState, { id, parent }: MembraneNode): void {
-  if (parent === null) return;
-  const siblings = state.children.get(parent);
-  if (siblings === undefined) state.children.set(parent, new Set([id]));
-  else siblings.add(id);
+function isReshaped(before: MembraneNode | undefined, after: MembraneNode | undefined): boolean {
+  return (
+    before?.parent !== after?.parent ||
+    before?.tombstone !== after?.tombstone ||
+    (before?.instances.length ?? 0) > 0 !== (after?.instances.length ?? 0) > 0
+  );
 }
 
-function unlink(state: NamespaceState, { id, parent }: MembraneNode): void {
-  if (parent === null) return;
-  const siblings = state.children.get(parent);
-  siblings?.delete(id);
-  if (siblings?.size === 0) state.children.delete(parent);
+function reindexGraves(
+  { graves }: NamespaceState,
+  before: MembraneNode | undefined,
+  after: MembraneNode | undefined,
+): void {
+  if (before?.tombstone != null)
+    for (const heir of heirsIn(before.tombstone)) remove(graves, heir, before.id);
+  if (after?.tombstone != null) for (const heir of heirsIn(after.tombstone)) add(graves, heir, after.id);
+}
+
+function add(index: Map<string, Set<string>>, key: string | null, id: string): void {
+  if (key === null) return;
+  const ids = index.get(key);
+  if (ids === undefined) index.set(key, new Set([id]));
+  else ids.add(id);
+}
+
+function remove(index: Map<string, Set<string>>, key: string | null, id: string): void {
+  if (key === null) return;
+  const ids = index.get(key);
+  ids?.delete(id);
+  if (ids?.size === 0) index.delete(key);
 }

@@ -1,4 +1,5 @@
 import type { CommunicationMode, JsonObject, MembraneStatus } from '@membrane/protocol';
+import type { Tombstone } from './tombstone.js';
 
 /**
  * Stands for the revision of a commit that has not happened: `stampNode` replaces it. In a node or an instance
@@ -10,6 +11,13 @@ export interface Endpoint {
   readonly mode: CommunicationMode;
   readonly address: string;
   readonly realm?: string;
+}
+
+/** An operator's decision that an instance gets nothing new. */
+export interface Drain {
+  readonly reason: string | null;
+  /** Wall clock, epoch milliseconds. */
+  readonly sinceMs: number;
 }
 
 /** One live registration of an id. Immutable: a change makes a new one. */
@@ -24,7 +32,10 @@ export interface Instance {
   readonly weight: number;
   readonly relay: boolean;
   readonly heartbeatIntervalMs: number;
+  /** Silence shows even where it drains. */
   readonly status: MembraneStatus;
+  /** Null unless it drains. */
+  readonly drain: Drain | null;
   /** Wall clock, epoch milliseconds. */
   readonly registeredAtMs: number;
   /** Hash of the lease token; null for a registration without one. */
@@ -50,6 +61,8 @@ export interface EndedInstance {
   readonly tokenHash: string | null;
   readonly attempt: number;
   readonly replacedTokenHashes: readonly string[];
+  /** A process that comes back still drains. */
+  readonly drain: Drain | null;
   /** Wall clock, epoch milliseconds. */
   readonly endedAtMs: number;
   readonly revision: number;
@@ -59,9 +72,12 @@ export interface EndedInstance {
 export interface MembraneNode {
   readonly namespace: string;
   readonly id: string;
+  /** As it is written down: the parent that counts is that of `parentOf`. Null where it was dissolved. */
   readonly parent: string | null;
   /** What its registrant asked for: repeating it does not undo an operator's move. */
   readonly requestedParent: string | null;
+  /** Null unless it was dissolved or divided and has not been registered since: then it is in no tree. */
+  readonly tombstone: Tombstone | null;
   /** Unique within the registry, so it orders the nodes. */
   readonly createdRevision: number;
   readonly revision: number;
@@ -99,6 +115,11 @@ export function findPrimary(node: MembraneNode): Instance | undefined {
   );
 }
 
+/** What an instance shows that renews in time. */
+export function statusOf({ drain }: Pick<Instance, 'drain'>): MembraneStatus {
+  return drain === null ? 'active' : 'draining';
+}
+
 function stampInstance(instance: Instance, revision: number): Instance {
   if (instance.revision !== PENDING_REVISION) return instance;
   return {
@@ -133,7 +154,8 @@ export function endInstance(
 ): MembraneNode {
   const instances = node.instances.filter((other) => other !== instance);
   const remembered =
-    (instance.tokenHash !== null && reason !== 'expired') || instance.replacedTokenHashes.length > 0;
+    (instance.tokenHash !== null && (reason !== 'expired' || instance.drain !== null)) ||
+    instance.replacedTokenHashes.length > 0;
   const vacated = instances.length === 0;
   return {
     ...node,
@@ -148,6 +170,7 @@ export function endInstance(
             tokenHash: instance.tokenHash,
             attempt: instance.attempt,
             replacedTokenHashes: instance.replacedTokenHashes,
+            drain: instance.drain,
             endedAtMs: nowMs,
             revision: PENDING_REVISION,
           },

@@ -3,6 +3,7 @@ import { CreationOrder } from './creation-order.js';
 import type { LoggedEvent } from './event-log.js';
 import type { MembraneDirectory } from './membrane-directory.js';
 import type { Instance, MembraneNode } from './membrane-node.js';
+import { ancestorsOf, childrenOf, descendantsOf, parentOf } from './tree-walk.js';
 
 /** Where a list goes on: after this incarnation of the node created at this revision. */
 export interface ListCursor {
@@ -14,6 +15,10 @@ export interface ListFilter {
   readonly namespace: string;
   /** Null: the roots. Undefined: wherever it stands. */
   readonly parent: string | null | undefined;
+  /** This membrane and those below it. */
+  readonly subtree: string | undefined;
+  /** Levels below the subtree's top, or below the tops of all trees. */
+  readonly depth: number | undefined;
   readonly communicationMode: CommunicationMode | undefined;
   readonly status: MembraneStatus | undefined;
   readonly metadata: readonly (readonly [key: string, value: string])[];
@@ -25,6 +30,9 @@ export interface ListSlice {
   readonly next: ListCursor | undefined;
 }
 
+/** Of a larger subtree the members are not collected, which would take long, but looked for among all. */
+const MAX_SORTED = 10_000;
+
 const START: ListCursor = { createdRevision: 0, incarnation: 0 };
 
 /**
@@ -34,13 +42,18 @@ const START: ListCursor = { createdRevision: 0, incarnation: 0 };
 export class ListQuery {
   readonly #directory: MembraneDirectory;
   readonly #filter: ListFilter;
-  /** The children, where a parent is asked for: no other node need be looked at. */
-  readonly #children: CreationOrder | undefined;
+  /** The children, or a subtree that is not too large, where one is asked for: no other node need be looked at. */
+  readonly #members: CreationOrder | undefined;
 
   constructor(directory: MembraneDirectory, filter: ListFilter) {
     this.#directory = directory;
     this.#filter = filter;
-    if (typeof filter.parent === 'string') this.#children = this.#sortChildren(filter.parent);
+    const { namespace, parent, subtree, depth } = filter;
+    if (typeof parent === 'string') this.#members = this.#sort(childrenOf(directory, namespace, parent));
+    else if (subtree !== undefined) {
+      const below = descendantsOf(directory, namespace, subtree, depth, MAX_SORTED);
+      if (below.length <= MAX_SORTED) this.#members = this.#sort([subtree, ...below]);
+    }
   }
 
   /** At most `limit` records, after looking at no more than `maxScanned` nodes. */
@@ -72,15 +85,14 @@ export class ListQuery {
 
   #idsFrom(createdRevision: number): Iterable<string> {
     return (
-      this.#children?.from(createdRevision) ??
-      this.#directory.idsFrom(this.#filter.namespace, createdRevision)
+      this.#members?.from(createdRevision) ?? this.#directory.idsFrom(this.#filter.namespace, createdRevision)
     );
   }
 
-  #sortChildren(parent: string): CreationOrder {
+  #sort(ids: Iterable<string>): CreationOrder {
     const { namespace } = this.#filter;
     const order = new CreationOrder();
-    [...this.#directory.childIds(namespace, parent)]
+    [...ids]
       .map((id) => [this.#directory.node(namespace, id)?.createdRevision ?? 0, id] as const)
       .sort(([left], [right]) => left - right)
       .forEach(([revision, id]) => {
@@ -90,7 +102,25 @@ export class ListQuery {
   }
 
   #matchesPlace(node: MembraneNode): boolean {
-    return this.#filter.parent === undefined || this.#filter.parent === node.parent;
+    const { parent, subtree, depth } = this.#filter;
+    if (parent !== undefined && parent !== parentOf(this.#directory, node)) return false;
+    if (subtree === undefined && depth === undefined) return true;
+    const level = subtree === undefined ? this.#levelOf(node) : this.#levelUnder(subtree, node);
+    return level !== undefined && level <= (depth ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Levels below the membrane, or undefined where it is not below. */
+  #levelUnder(subtree: string, node: MembraneNode): number | undefined {
+    if (node.id === subtree) return 0;
+    const index = ancestorsOf(this.#directory, node).indexOf(subtree);
+    return index === -1 ? undefined : index + 1;
+  }
+
+  /** Levels below the top of its tree, which is the last one that is there. */
+  #levelOf(node: MembraneNode): number {
+    const ancestors = ancestorsOf(this.#directory, node);
+    const absent = ancestors.findIndex((id) => !this.#directory.isPresent(node.namespace, id));
+    return absent === -1 ? ancestors.length : absent;
   }
 
   #matches(instance: Instance): boolean {
@@ -121,8 +151,8 @@ export function toRecord(
   detached: boolean,
   lastHeartbeatMs: number,
 ): MembraneRecord {
-  const { endpoint, communicationMode, endpoints } = instance;
-  return {
+  const { endpoint, communicationMode, endpoints, drain } = instance;
+  const record: MembraneRecord = {
     id,
     namespace,
     instance_id: instance.instanceId,
@@ -142,6 +172,8 @@ export function toRecord(
     relay: instance.relay,
     heartbeat_interval_ms: instance.heartbeatIntervalMs,
   };
+  if (drain !== null) record.drain = { reason: drain.reason, since: toSeconds(drain.sinceMs) };
+  return record;
 }
 
 /** What an event tells of the instance: not how it is at the moment. */
@@ -152,7 +184,7 @@ function toEventRecord(event: LoggedEvent, instance: Instance): MembraneEvent['r
 
 /** The wire event. */
 export function toEvent(event: LoggedEvent): MembraneEvent {
-  const { namespace, id, instanceId, instance, before, after } = event;
+  const { namespace, id, instanceId, instance, before, after, heir, heirs } = event;
   return {
     revision: event.revision,
     event: event.event,
@@ -162,6 +194,19 @@ export function toEvent(event: LoggedEvent): MembraneEvent {
     timestamp: toSeconds(event.atMs),
     ...(instance === undefined ? {} : { record: toEventRecord(event, instance) }),
     ...(before === undefined ? {} : { before: { ancestors: [...before] } }),
-    ...(after === undefined ? {} : { after: { ancestors: [...after] } }),
+    ...(after === undefined
+      ? {}
+      : {
+          after: {
+            ancestors: [...after],
+            ...(heir === undefined ? {} : { heir }),
+            ...(heirs === undefined ? {} : { heirs: toNamedHeirs(heirs) }),
+          },
+        }),
   };
+}
+
+/** Without those who became roots, when the heir that was named for them was dissolved in turn. */
+function toNamedHeirs(heirs: ReadonlyMap<string, string | null>): Record<string, string> {
+  return Object.fromEntries([...heirs].filter((entry): entry is [string, string] => entry[1] !== null));
 }

@@ -7,11 +7,16 @@ import {
   NONE_ENDED,
   PENDING_REVISION,
   RETENTION_MS,
+  statusOf,
   type Instance,
   type MembraneNode,
 } from './membrane-node.js';
 import type { StateView } from './state-view.js';
-import { ancestorsFrom, isTooDeep } from './tree-walk.js';
+import { isClaimed } from './tombstone-sweep.js';
+import { ancestorsOf, isTooDeep, meantBy, parentOf } from './tree-walk.js';
+
+/** How long a registrant should wait for a dissolved membrane's last things: it was dissolved just now. */
+const RETRY_AFTER_MS = 1_000;
 
 /** What a registrant says of itself. */
 export type InstanceDescription = Pick<
@@ -39,7 +44,8 @@ export interface RegistrationCommand {
 
 /** The registration as it is now; its revisions are pending where the decision changes something. */
 export interface RegistrationOutcome {
-  readonly node: MembraneNode;
+  /** Where it stands. */
+  readonly parent: string | null;
   readonly instance: Instance;
 }
 
@@ -54,10 +60,16 @@ export function decideRegistration(
 ): Decision<RegistrationOutcome> {
   const { namespace, id, instanceId, tokenHash } = command;
   const node = view.node(namespace, id);
+  if (node?.tombstone != null && isClaimed(view, namespace, id)) {
+    // Whoever names the dissolved membrane means its heir, not this one: they are rewritten first.
+    const message = `what the dissolved membrane "${id}" left is being handed to its heir; try again`;
+    const error = new MembraneError('not_ready', message, { details: { retryAfterMs: RETRY_AFTER_MS } });
+    return { kind: 'refused', error };
+  }
   const live = findInstance(node, instanceId);
   const same = live !== undefined && tokenHash !== null && live.tokenHash === tokenHash;
   if (same && node !== undefined && command.attempt !== undefined && command.attempt <= live.attempt) {
-    return { kind: 'unchanged', outcome: { node, instance: live } };
+    return { kind: 'unchanged', outcome: { parent: parentOf(view, node), instance: live } };
   }
   if (!same) {
     const fenced = findFence(node, command, nowMs);
@@ -70,34 +82,40 @@ export function decideRegistration(
     }
   }
 
-  const place = decidePlace(view, node, command);
+  // One that was dissolved has no place to come back to.
+  const standing = node?.tombstone == null ? node : undefined;
+  const before = standing === undefined ? undefined : ancestorsOf(view, standing);
+  const place = decidePlace(view, standing, before, command);
   if (place instanceof MembraneError) return { kind: 'refused', error: place };
 
+  // A process that is back after silence drains as before; another one in its place does not.
+  const ended = findEnded(node, instanceId);
+  const drain = tokenHash !== null && ended?.tokenHash === tokenHash ? ended.drain : null;
   const instance: Instance = same
     ? {
         ...live,
         ...command.description,
-        status: 'active',
+        status: statusOf(live),
         attempt: command.attempt ?? Math.min(live.attempt + 1, Number.MAX_SAFE_INTEGER),
         revision: PENDING_REVISION,
       }
     : {
         instanceId,
         ...command.description,
-        status: 'active',
+        status: drain === null ? 'active' : 'draining',
+        drain,
         registeredAtMs: nowMs,
         tokenHash,
         attempt: command.attempt ?? 0,
-        replacedTokenHashes: replacedBy(command, live, findEnded(node, instanceId)),
+        replacedTokenHashes: replacedBy(command, live, ended),
         incarnation: PENDING_REVISION,
         revision: PENDING_REVISION,
       };
   const after = withInstance(node, command, place, instance);
-  const before = node === undefined ? undefined : ancestorsFrom(view, namespace, node.parent);
-  const moved = node !== undefined && node.parent !== place;
+  const moved = before !== undefined && (before[0] ?? null) !== place;
   return {
     kind: 'changed',
-    outcome: { node: after, instance },
+    outcome: { parent: place, instance },
     change: {
       atMs: nowMs,
       nodes: [{ before: node, after }],
@@ -110,7 +128,7 @@ export function decideRegistration(
           parent: place,
           instance,
           ...(before === undefined ? {} : { before }),
-          after: moved || before === undefined ? ancestorsFrom(view, namespace, place) : before,
+          after: moved || before === undefined ? ancestorsOf(view, { namespace, id, parent: place }) : before,
         },
       ],
     },
@@ -168,21 +186,24 @@ function replacedBy(
 function decidePlace(
   view: StateView,
   node: MembraneNode | undefined,
+  ancestorsNow: readonly string[] | undefined,
   command: RegistrationCommand,
 ): string | null | MembraneError {
-  const { namespace, id, instanceId, parent } = command;
+  const { namespace, id, instanceId, parent: asked } = command;
+  // Where it names one that was dissolved it means the heir.
+  const parent = meantBy(view, namespace, asked);
   if (node !== undefined) {
-    if (parent === node.requestedParent) return node.parent;
+    const parentNow = ancestorsNow?.[0] ?? null;
+    if (asked === node.requestedParent || parent === parentNow) return parentNow;
     const other = node.instances.find((instance) => instance.instanceId !== instanceId);
     if (other !== undefined) {
       return new MembraneError(
         'conflict',
-        `instance "${other.instanceId}" of "${id}" named the parent ${quote(node.requestedParent)}; all instances of an id share one, got ${quote(parent)}`,
+        `instance "${other.instanceId}" of "${id}" named the parent ${quote(node.requestedParent)}; all instances of an id share one, got ${quote(asked)}`,
       );
     }
-    if (parent === node.parent) return parent;
   }
-  const ancestors = ancestorsFrom(view, namespace, parent);
+  const ancestors = ancestorsOf(view, { namespace, id, parent });
   if (ancestors.includes(id)) {
     return new MembraneError(
       'cycle',
@@ -212,6 +233,7 @@ function withInstance(
       id: command.id,
       parent,
       requestedParent: command.parent,
+      tombstone: null,
       createdRevision: PENDING_REVISION,
       revision: PENDING_REVISION,
       vacantSinceMs: null,
@@ -219,8 +241,11 @@ function withInstance(
       ended: NONE_ENDED,
     };
   }
+  // A replica that names where they all stand leaves what the others asked for.
+  const isAlone = node.instances.every((other) => other.instanceId === instance.instanceId);
+  const requestedParent = isAlone ? command.parent : node.requestedParent;
   const nodeChanges =
-    node.parent !== parent || node.requestedParent !== command.parent || node.vacantSinceMs !== null;
+    node.parent !== parent || node.requestedParent !== requestedParent || node.vacantSinceMs !== null;
   // A new incarnation is the youngest, so it goes last; an update keeps its place.
   const instances =
     instance.incarnation === PENDING_REVISION
@@ -229,7 +254,8 @@ function withInstance(
   return {
     ...node,
     parent,
-    requestedParent: command.parent,
+    requestedParent,
+    tombstone: null,
     vacantSinceMs: null,
     revision: nodeChanges ? PENDING_REVISION : node.revision,
     instances,

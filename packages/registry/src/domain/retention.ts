@@ -1,6 +1,8 @@
 import type { Decision } from './change.js';
 import { RETENTION_MS, type MembraneNode } from './membrane-node.js';
 import type { StateView } from './state-view.js';
+import { isClaimed } from './tombstone-sweep.js';
+import { childrenOf } from './tree-walk.js';
 
 export interface SweepCommand {
   readonly namespace: string;
@@ -34,10 +36,10 @@ export function decideSweep(view: StateView, command: SweepCommand, nowMs: numbe
   };
 }
 
-function hasChildren(view: StateView, node: MembraneNode): boolean {
-  for (const childId of view.childIds(node.namespace, node.id)) {
-    if (view.node(node.namespace, childId) !== undefined) return true;
-  }
+/** Also those that name a membrane that was dissolved, whose heir this one is. */
+function hasChildren(view: StateView, { namespace, id, tombstone }: MembraneNode): boolean {
+  if (tombstone !== null) return isClaimed(view, namespace, id);
+  for (const _ of childrenOf(view, namespace, id)) return true;
   return false;
 }
 

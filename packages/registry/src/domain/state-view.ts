@@ -2,12 +2,15 @@ import type { Change } from './change.js';
 import type { MailView } from './mail.js';
 import { MailOverlay } from './mail-overlay.js';
 import type { MembraneNode } from './membrane-node.js';
+import { heirsIn } from './tombstone.js';
 
 /** The tree as a decision sees it. */
 export interface TreeView {
   node(namespace: string, id: string): MembraneNode | undefined;
   /** Ids of the nodes whose parent is `id`, whether or not `id` itself has a node. */
   childIds(namespace: string, id: string): Iterable<string>;
+  /** Ids of the dissolved whose tombstone names `id` as an heir. */
+  graveIds(namespace: string, id: string): Iterable<string>;
 }
 
 /** All that a decision sees. */
@@ -23,6 +26,8 @@ export class StateOverlay implements StateView {
   readonly #base: StateView;
   readonly #nodes = new Map<string, MembraneNode | undefined>();
   readonly #children = new Map<string, { added: Set<string>; removed: Set<string> }>();
+  /** Ids that the group buried, by namespace. */
+  readonly #graves = new Map<string, Set<string>>();
 
   constructor(base: StateView) {
     this.#base = base;
@@ -42,21 +47,41 @@ export class StateOverlay implements StateView {
     if (delta !== undefined) yield* delta.added;
   }
 
+  *graveIds(namespace: string, id: string): Iterable<string> {
+    const own = this.#graves.get(namespace);
+    for (const graveId of this.#base.graveIds(namespace, id)) {
+      if (own?.has(graveId) !== true && this.#isGraveOf(namespace, graveId, id)) yield graveId;
+    }
+    for (const graveId of own ?? []) if (this.#isGraveOf(namespace, graveId, id)) yield graveId;
+  }
+
   /** True where the group has changed this node: its revisions are pending, so nothing can build on it yet. */
   isPending(namespace: string, id: string): boolean {
     return this.#nodes.has(keyOf(namespace, id));
   }
 
   add(change: Change): void {
-    if (change.mail !== undefined) this.mail.add(change.mail);
+    for (const mail of change.mail ?? []) this.mail.add(mail);
     for (const { before, after } of change.nodes) {
       const node = after ?? before;
       if (node === undefined) continue;
       this.#nodes.set(keyOf(node.namespace, node.id), after);
+      if (after?.tombstone != null) this.#bury(after);
       if (before?.parent === after?.parent) continue;
       if (before?.parent != null) this.#unlink(node.namespace, before.parent, node.id);
       if (after?.parent != null) this.#link(node.namespace, after.parent, node.id);
     }
+  }
+
+  #bury({ namespace, id }: MembraneNode): void {
+    const graves = this.#graves.get(namespace);
+    if (graves === undefined) this.#graves.set(namespace, new Set([id]));
+    else graves.add(id);
+  }
+
+  #isGraveOf(namespace: string, graveId: string, heir: string): boolean {
+    const tombstone = this.node(namespace, graveId)?.tombstone;
+    return tombstone != null && heirsIn(tombstone).has(heir);
   }
 
   #link(namespace: string, parent: string, childId: string): void {

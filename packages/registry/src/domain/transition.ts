@@ -1,7 +1,7 @@
 import type { Decision } from './change.js';
-import { endInstance, findInstance, PENDING_REVISION, type MembraneNode } from './membrane-node.js';
+import { endInstance, findInstance, PENDING_REVISION, statusOf, type MembraneNode } from './membrane-node.js';
 import type { StateView } from './state-view.js';
-import { ancestorsFrom } from './tree-walk.js';
+import { ancestorsOf } from './tree-walk.js';
 
 /** What silence, or the end of it, does to a lease. */
 export interface TransitionCommand {
@@ -24,8 +24,8 @@ export function decideTransition(
   if (node === undefined || live?.incarnation !== command.incarnation)
     return { kind: 'unchanged', outcome: undefined };
 
-  const ancestors = ancestorsFrom(view, namespace, node.parent);
-  const draft = { event, namespace, id, instanceId, parent: node.parent, before: ancestors };
+  const ancestors = ancestorsOf(view, node);
+  const draft = { event, namespace, id, instanceId, parent: ancestors[0] ?? null, before: ancestors };
   if (event === 'expired') {
     const after = endInstance(node, live, 'expired', nowMs);
     return {
@@ -34,7 +34,7 @@ export function decideTransition(
       change: { atMs: nowMs, nodes: [{ before: node, after }], events: [draft] },
     };
   }
-  const status = event === 'unhealthy' ? 'unhealthy' : 'active';
+  const status = event === 'unhealthy' ? 'unhealthy' : statusOf(live);
   if (live.status === status) return { kind: 'unchanged', outcome: undefined };
   const instance = { ...live, status, revision: PENDING_REVISION } as const;
   const after: MembraneNode = {

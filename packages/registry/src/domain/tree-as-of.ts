@@ -1,6 +1,7 @@
 import type { NodeChange } from './change.js';
 import type { MembraneNode } from './membrane-node.js';
 import type { TreeView } from './state-view.js';
+import { heirsIn } from './tombstone.js';
 
 const keyOf = (namespace: string, id: string): string => `${namespace}/${id}`;
 
@@ -13,6 +14,8 @@ export class TreeAsOf implements TreeView {
   readonly #nodes = new Map<string, MembraneNode | undefined>();
   /** Ids that have changed, by the parent that they had. */
   readonly #children = new Map<string, string[]>();
+  /** Ids that have changed, by the heirs that their tombstone named. */
+  readonly #graves = new Map<string, string[]>();
 
   constructor(tree: TreeView) {
     this.#tree = tree;
@@ -31,11 +34,10 @@ export class TreeAsOf implements TreeView {
       const key = keyOf(node.namespace, node.id);
       if (this.#nodes.has(key)) continue;
       this.#nodes.set(key, before);
-      if (before?.parent == null) continue;
-      const parentKey = keyOf(node.namespace, before.parent);
-      const siblings = this.#children.get(parentKey);
-      if (siblings === undefined) this.#children.set(parentKey, [node.id]);
-      else siblings.push(node.id);
+      if (before === undefined) continue;
+      if (before.parent !== null) addTo(this.#children, keyOf(node.namespace, before.parent), node.id);
+      if (before.tombstone === null) continue;
+      for (const heir of heirsIn(before.tombstone)) addTo(this.#graves, keyOf(node.namespace, heir), node.id);
     }
   }
 
@@ -50,4 +52,17 @@ export class TreeAsOf implements TreeView {
     }
     yield* this.#children.get(keyOf(namespace, id)) ?? [];
   }
+
+  *graveIds(namespace: string, id: string): Iterable<string> {
+    for (const graveId of this.#tree.graveIds(namespace, id)) {
+      if (!this.#nodes.has(keyOf(namespace, graveId))) yield graveId;
+    }
+    yield* this.#graves.get(keyOf(namespace, id)) ?? [];
+  }
+}
+
+function addTo(index: Map<string, string[]>, key: string, id: string): void {
+  const ids = index.get(key);
+  if (ids === undefined) index.set(key, [id]);
+  else ids.push(id);
 }

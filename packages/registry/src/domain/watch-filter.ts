@@ -20,8 +20,14 @@ export function matchesFilter({ namespace, subtree, ids }: WatchFilter, event: E
     subtree === undefined ||
     event.id === subtree ||
     event.before?.includes(subtree) === true ||
-    event.after?.includes(subtree) === true
+    event.after?.includes(subtree) === true ||
+    inheritedBy(event, subtree).length > 0
   );
+}
+
+/** Children of a membrane that was divided which have gone to this sibling of it. */
+export function inheritedBy({ heirs }: EventDraft, id: string): readonly string[] {
+  return heirs === undefined ? [] : [...heirs].flatMap(([childId, heir]) => (heir === id ? [childId] : []));
 }
 
 /** True where the event brings its id into the subtree of the filter from outside: what is below it comes along. */

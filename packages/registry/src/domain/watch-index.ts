@@ -53,6 +53,8 @@ export class WatchIndex<Item extends Filtered> {
     addAll(found, index.byId.get(event.id));
     if (index.bySubtree.size === 0) return found;
     addAll(found, index.bySubtree.get(event.id));
+    for (const heir of event.heirs?.values() ?? [])
+      if (heir !== null) addAll(found, index.bySubtree.get(heir));
     for (const ancestor of event.before ?? []) addAll(found, index.bySubtree.get(ancestor));
     if (event.after === event.before) return found;
     for (const ancestor of event.after ?? []) addAll(found, index.bySubtree.get(ancestor));

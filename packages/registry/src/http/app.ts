@@ -4,29 +4,34 @@ import { problemAnswer, sendAnswer } from './answer.js';
 import type { CallRunner } from './call-runner.js';
 import type { Calls } from './calls.js';
 import type { MailboxCalls } from './mailbox-calls.js';
+import type { TreeCalls } from './tree-calls.js';
+import type { WatchCalls } from './watch-calls.js';
 import { discoveryRouter } from './routers/discovery-router.js';
 import { docsRouter } from './routers/docs-router.js';
 import { mailboxRouter } from './routers/mailbox-router.js';
 import { operationsRouter } from './routers/operations-router.js';
 import { registrationRouter } from './routers/registration-router.js';
+import { treeRouter } from './routers/tree-router.js';
 import { watchRouter } from './routers/watch-router.js';
-import type { WatchCalls } from './watch-calls.js';
 
 export interface AppOptions {
   readonly runner: CallRunner;
   readonly calls: Calls;
   readonly mailboxCalls: MailboxCalls;
+  readonly treeCalls: TreeCalls;
   readonly watchCalls: WatchCalls;
   /** Why it should get no traffic now, or undefined. */
   readonly findUnreadiness: () => MembraneError | undefined;
 }
 
 /** The whole HTTP interface. The fast path takes some of it in front, to the same answers. */
-export function createApp({ runner, calls, mailboxCalls, watchCalls, findUnreadiness }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { runner, calls, mailboxCalls, treeCalls, watchCalls, findUnreadiness } = options;
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
   app.use(registrationRouter(calls));
   app.use(discoveryRouter(calls));
+  app.use(treeRouter(treeCalls));
   app.use(mailboxRouter(mailboxCalls));
   app.use(watchRouter(watchCalls));
   app.use(operationsRouter(calls, findUnreadiness));

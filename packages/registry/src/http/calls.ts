@@ -19,10 +19,11 @@ import {
 import type { Scope } from '../domain/change-scopes.js';
 import type { BlockingReads } from '../service/blocking-reads.js';
 import type { ListFilterEntries, RegistryService } from '../service/registry-service.js';
-import { jsonAnswer, streamHeaders, type Answer } from './answer.js';
+import { jsonAnswer, type Answer } from './answer.js';
 import { decodeSegment, type CallRunner } from './call-runner.js';
 import { answerLater } from './held-call.js';
 import { NO_QUERY, parseQuery } from './query-string.js';
+import { streamText } from './text-stream.js';
 
 export interface CallsOptions {
   readonly runner: CallRunner;
@@ -138,7 +139,8 @@ export class Calls {
     metadata: ListFilterEntries,
   ): Answer | Promise<undefined> {
     if (query.limit === undefined && query.cursor === undefined) {
-      return this.#streamList(response, query, metadata).then(() => undefined);
+      const texts = this.#writeList(query, metadata);
+      return streamText(response, this.#runner.revision(), texts).then(() => undefined);
     }
     const page = this.#service.listPage(query, metadata);
     return {
@@ -174,20 +176,14 @@ export class Calls {
     );
   }
 
-  async #streamList(response: ServerResponse, query: ListQuery, metadata: ListFilterEntries): Promise<void> {
-    response.writeHead(200, streamHeaders(this.#runner.revision()));
+  *#writeList(query: ListQuery, metadata: ListFilterEntries): Iterable<string> {
     let separator = '[';
     for (const records of this.#service.listAll(query, metadata)) {
       const text = records.map((record) => JSON.stringify(record)).join(',');
-      if (text !== '') {
-        const ready = response.write(separator + text);
-        separator = ',';
-        if (!ready) await drained(response);
-      }
-      await new Promise(setImmediate);
-      if (response.destroyed) return;
+      yield text === '' ? '' : separator + text;
+      if (text !== '') separator = ',';
     }
-    response.end(separator === '[' ? '[]' : ']');
+    yield separator === '[' ? '[]' : ']';
   }
 }
 
@@ -195,14 +191,4 @@ type BlockingQuery = Pick<DiscoverQuery, 'since' | 'wait_ms' | 'min_revision'>;
 
 function isBlocking({ since, wait_ms, min_revision }: BlockingQuery): boolean {
   return since !== undefined || wait_ms !== undefined || min_revision !== undefined;
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done).off('close', done);
-      resolve();
-    };
-    response.once('drain', done).once('close', done);
-  });
 }

@@ -19,7 +19,7 @@ export interface LeaseTickerOptions {
   readonly tickMs: number;
   readonly isStoreWritable: () => boolean;
   /** What else is to be done every tick while the store can write. */
-  readonly sweepMail: () => Promise<void>;
+  readonly sweepOthers: () => Promise<void>;
   /** A tick failed for a reason nobody thought of. */
   readonly onError: (error: unknown) => void;
 }
@@ -75,7 +75,7 @@ export class LeaseTicker {
       if (!done) await new Promise(setImmediate);
     }
     const sweeps = state.retention.take(clock.wallMs(), SLICE_SWEEPS);
-    await Promise.all([...sweeps.map((command) => this.#sweep(command)), this.#options.sweepMail()]);
+    await Promise.all([...sweeps.map((command) => this.#sweep(command)), this.#options.sweepOthers()]);
   }
 
   /** The lease renewed after it was called unhealthy: commits that it recovered. Once at a time a lease. */

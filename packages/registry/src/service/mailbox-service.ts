@@ -232,11 +232,11 @@ export class MailboxService {
   }
 
   /** To be called when a change has been applied: it may concern those who wait. */
-  noteChange({ nodes, mail }: Change): void {
-    if (mail !== undefined) {
-      for (const removed of mail.removed) this.#handOuts.forget(removed);
-      for (const letter of mail.buried) this.#handOuts.forget(letter.mail);
-      this.#waiters.wake(mailboxKey(mail.namespace, mail.id));
+  noteChange({ nodes, mail = [] }: Change): void {
+    for (const { namespace, id, removed, buried } of mail) {
+      for (const gone of removed) this.#handOuts.forget(gone);
+      for (const letter of buried) this.#handOuts.forget(letter.mail);
+      this.#waiters.wake(mailboxKey(namespace, id));
     }
     if (this.#waiters.size === 0) return;
     for (const { before, after } of nodes) {

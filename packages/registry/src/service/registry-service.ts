@@ -1,6 +1,7 @@
 import {
   DEFAULT_INSTANCE_ID,
   DEFAULT_NAMESPACE,
+  isMembraneError,
   LIMITS,
   MembraneError,
   METADATA_FILTER_PREFIX,
@@ -20,32 +21,39 @@ import {
 } from '@membrane/protocol';
 import type { Clock } from '../clock.js';
 import { TOP, type Scope } from '../domain/change-scopes.js';
+import type { Decision } from '../domain/change.js';
 import { decideDeregistration } from '../domain/deregistration.js';
 import { findMissingLeaseFault, toLeaseError, type LeaseFault } from '../domain/lease-fault.js';
 import { EXPIRED_AFTER_INTERVALS, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
+import { findEnded, findPrimary } from '../domain/membrane-node.js';
+import { ListQuery as ListWalk, toEvent, type ListCursor } from '../domain/membrane-query.js';
 import {
-  findEnded,
-  findPrimary,
-  type Endpoint,
-  type Instance,
-  type MembraneNode,
-} from '../domain/membrane-node.js';
-import { ListQuery as ListWalk, toEvent, toRecord, type ListCursor } from '../domain/membrane-query.js';
-import { decideRegistration } from '../domain/registration.js';
-import type { CommandQueue } from './command-queue.js';
+  decideRegistration,
+  type RegistrationCommand,
+  type RegistrationOutcome,
+} from '../domain/registration.js';
+import type { StateView } from '../domain/state-view.js';
+import { absentError } from '../domain/tombstone.js';
+import type { CommandQueue, CommandResult } from './command-queue.js';
+import { describeInstance } from './instance-description.js';
 import { hashToken } from './lease-token.js';
+import { recordOf } from './membrane-records.js';
 import type { RegistryState } from './registry-state.js';
+import type { TombstoneSweeper } from './tombstone-sweeper.js';
 
 /** Events in an answer for those who name no limit. */
 const DEFAULT_EVENTS = 100;
 /** A list is made in slices of this many records, and nodes looked at, so that it stalls nobody. */
 const SLICE_RECORDS = 500;
 const SLICE_SCANNED = 5_000;
+/** How often a registration is tried again whose id is dissolved at the same time. */
+const MAX_TRIES = 3;
 
 export interface RegistryServiceOptions {
   readonly state: RegistryState;
   readonly queue: CommandQueue;
   readonly clock: Clock;
+  readonly tombstones: Pick<TombstoneSweeper, 'clear'>;
   /** The pace of those who name none. */
   readonly heartbeatIntervalMs: number;
 }
@@ -61,12 +69,14 @@ export class RegistryService {
   readonly #state: RegistryState;
   readonly #queue: CommandQueue;
   readonly #clock: Clock;
+  readonly #tombstones: RegistryServiceOptions['tombstones'];
   readonly #heartbeatIntervalMs: number;
 
   constructor(options: RegistryServiceOptions) {
     this.#state = options.state;
     this.#queue = options.queue;
     this.#clock = options.clock;
+    this.#tombstones = options.tombstones;
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
   }
 
@@ -77,31 +87,19 @@ export class RegistryService {
       id: request.id,
       instanceId: request.instance_id ?? DEFAULT_INSTANCE_ID,
       parent: request.parent ?? null,
-      description: this.#describe(request),
+      description: describeInstance(request, this.#heartbeatIntervalMs),
       tokenHash: hashToken(request.lease_token),
       attempt: request.attempt ?? undefined,
     };
-    const { namespace, id, instanceId, tokenHash } = command;
-    const { outcome, revision } = await this.#queue.submit({
-      namespace,
-      id,
-      decide: (view) => {
-        const decision = decideRegistration(view, command, this.#clock.wallMs());
-        // A repeated registration changes nothing, but its sender is alive: known at once, lest the lease be ended
-        // by a command behind this one.
-        if (decision.kind === 'unchanged') {
-          this.#renew({ namespace, id, instance_id: instanceId }, tokenHash, this.#state.leaseNowMs());
-        }
-        return decision;
-      },
-    });
-    const { node, instance } = outcome;
+    const { namespace, id, instanceId } = command;
+    const { outcome, revision } = await this.#submitRegistration(command);
+    const { parent, instance } = outcome;
     return {
       success: true,
       id,
       namespace,
       instance_id: instanceId,
-      parent: node.parent,
+      parent,
       // Zero is pending: the revision is what it waited for.
       incarnation: instance.incarnation || (revision ?? 0),
       lease_token: request.lease_token ?? null,
@@ -163,10 +161,13 @@ export class RegistryService {
     const node = this.#state.directory.node(namespace, id);
     const primary = node === undefined ? undefined : findPrimary(node);
     if (node === undefined || primary === undefined) {
-      throw new MembraneError('not_found', `no membrane "${id}" in namespace "${namespace}"`);
+      throw absentError(node, namespace, id);
     }
     const others = node.instances.filter((instance) => instance !== primary);
-    return [this.#toRecord(node, primary), ...others.map((instance) => this.#toRecord(node, instance))];
+    return [
+      recordOf(this.#state, node, primary),
+      ...others.map((instance) => recordOf(this.#state, node, instance)),
+    ];
   }
 
   /** True where an id has a record. */
@@ -180,7 +181,8 @@ export class RegistryService {
   }
 
   /** The same for a list. */
-  listScope({ namespace = DEFAULT_NAMESPACE, parent }: ListQuery): Scope {
+  listScope({ namespace = DEFAULT_NAMESPACE, parent, subtree }: ListQuery): Scope {
+    if (subtree !== undefined) return { kind: 'subtree', namespace, id: subtree };
     if (parent !== undefined) return { kind: 'children', namespace, id: parent === '' ? TOP : parent };
     return { kind: 'subtree', namespace, id: TOP };
   }
@@ -191,7 +193,7 @@ export class RegistryService {
     const limit = query.limit ?? LIMITS.maxPageSize;
     const { found, next } = walk.slice(limit, Number.POSITIVE_INFINITY, parseCursor(query.cursor));
     return {
-      records: found.map(([node, instance]) => this.#toRecord(node, instance)),
+      records: found.map(([node, instance]) => recordOf(this.#state, node, instance)),
       nextCursor: next === undefined ? undefined : `${next.createdRevision}.${next.incarnation}`,
     };
   }
@@ -202,7 +204,7 @@ export class RegistryService {
     let cursor: ListCursor | undefined;
     do {
       const { found, next } = walk.slice(SLICE_RECORDS, SLICE_SCANNED, cursor);
-      yield found.map(([node, instance]) => this.#toRecord(node, instance));
+      yield found.map(([node, instance]) => recordOf(this.#state, node, instance));
       cursor = next;
     } while (cursor !== undefined);
   }
@@ -222,20 +224,31 @@ export class RegistryService {
     return events.map(toEvent);
   }
 
-  #describe(
-    request: RegistrationRequest,
-  ): Pick<Instance, 'endpoint' | 'communicationMode'> & DescriptionRest {
-    const { endpoint, communication_mode: communicationMode } = request;
-    return {
-      endpoint,
-      communicationMode,
-      endpoints: request.endpoints?.map(toEndpoint) ?? null,
-      healthCheckUrl: request.health_check_url ?? null,
-      metadata: request.metadata ?? {},
-      weight: request.weight ?? 1,
-      relay: request.relay ?? false,
-      heartbeatIntervalMs: request.heartbeat_interval_ms ?? this.#heartbeatIntervalMs,
-    };
+  /** What a dissolved membrane of this id left is handed over before. */
+  async #submitRegistration(command: RegistrationCommand): Promise<CommandResult<RegistrationOutcome>> {
+    const { namespace, id } = command;
+    for (let tries = 0; ; tries += 1) {
+      if (this.#state.directory.node(namespace, id)?.tombstone != null) {
+        await this.#tombstones.clear(namespace, id);
+      }
+      try {
+        return await this.#queue.submit({ namespace, id, decide: (view) => this.#decide(view, command) });
+      } catch (error) {
+        // It was dissolved just before, in the same group.
+        if (!isMembraneError(error) || error.code !== 'not_ready' || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  #decide(view: StateView, command: RegistrationCommand): Decision<RegistrationOutcome> {
+    const { namespace, id, instanceId, tokenHash } = command;
+    const decision = decideRegistration(view, command, this.#clock.wallMs());
+    // A repeated registration changes nothing, but its sender is alive: known at once, lest the lease be ended by a
+    // command behind this one.
+    if (decision.kind === 'unchanged') {
+      this.#renew({ namespace, id, instance_id: instanceId }, tokenHash, this.#state.leaseNowMs());
+    }
+    return decision;
   }
 
   #renew(heartbeat: Heartbeat, tokenHash: string | null, nowMs: number): LeaseFault | undefined {
@@ -264,19 +277,15 @@ export class RegistryService {
     return new ListWalk(this.#state.directory, {
       namespace: query.namespace ?? DEFAULT_NAMESPACE,
       parent: query.parent === '' ? null : query.parent,
+      subtree: query.subtree,
+      depth: query.depth,
       communicationMode: query.communication_mode,
       status: query.status,
       metadata: metadata.map(([key, value]) => [key.slice(METADATA_FILTER_PREFIX.length), value] as const),
     });
   }
 
-  #toRecord(node: MembraneNode, instance: Instance): MembraneRecord {
-    const { namespace, id, parent } = node;
-    const lease = this.#state.leases.get(namespace, id, instance.instanceId);
-    const detached = parent !== null && !this.#state.directory.isPresent(namespace, parent);
-    return toRecord(node, instance, detached, this.#state.toWallMs(lease?.renewedAtMs ?? 0));
-  }
-
+  /** A revision alone, or with the log it belongs to. */
   #parseRevision(text: string): number {
     const { logId, revision } = parseRevisionText(text);
     if (logId !== undefined && logId !== this.#state.logId) {
@@ -291,19 +300,6 @@ export class RegistryService {
 
 /** The query keys that begin with `meta.`, and their values. */
 export type ListFilterEntries = readonly (readonly [key: string, value: string])[];
-
-type DescriptionRest = Pick<
-  Instance,
-  'endpoints' | 'healthCheckUrl' | 'metadata' | 'weight' | 'relay' | 'heartbeatIntervalMs'
->;
-
-function toEndpoint({
-  mode,
-  address,
-  realm,
-}: NonNullable<RegistrationRequest['endpoints']>[number]): Endpoint {
-  return realm == null ? { mode, address } : { mode, address, realm };
-}
 
 function parseCursor(text: string | undefined): ListCursor | undefined {
   if (text === undefined) return undefined;

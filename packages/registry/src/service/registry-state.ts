@@ -62,6 +62,7 @@ export class RegistryState {
       mail,
       node: (namespace, id) => directory.node(namespace, id),
       childIds: (namespace, id) => directory.childIds(namespace, id),
+      graveIds: (namespace, id) => directory.graveIds(namespace, id),
     };
   }
 
@@ -157,7 +158,7 @@ export class RegistryState {
     }
     for (const event of events) this.marks.note(event, revision);
     for (const { before } of nodes) if (before !== undefined) this.#forgetMarks(before);
-    if (mail !== undefined) this.mail.apply(mail);
+    for (const change of mail ?? []) this.mail.apply(change);
     this.eventLog.append({ revision, atMs, events: events.map((event) => stampEvent(event, stampedNodes)) });
     this.#revision = revision;
     this.#revisionText = undefined;

@@ -50,6 +50,7 @@ export class StateDecoder {
         namespace,
         id,
         ...row,
+        tombstone: row.tombstone ?? null,
         createdRevision: row.createdRevision ?? revision,
         revision,
         instances: [],
@@ -100,8 +101,8 @@ export class StateDecoder {
     const { revision } = entry;
     // Asked beforehand: trying one schema after the other would double the time of a restart.
     if (typeof entry.value === 'object' && entry.value !== null && 'ended' in entry.value) {
-      const { ended: reason, ...rest } = this.#rows.check(endedRowSchema, entry);
-      pushTo(this.#ended, key, { instanceId, reason, ...rest, revision });
+      const { ended: reason, drain = null, ...rest } = this.#rows.check(endedRowSchema, entry);
+      pushTo(this.#ended, key, { instanceId, reason, ...rest, drain, revision });
     } else {
       const row = this.#rows.check(liveRowSchema, entry);
       pushTo(this.#instances, key, toInstance(instanceId, row, row, revision));
@@ -126,6 +127,7 @@ function toInstance(
     relay: described.relay,
     heartbeatIntervalMs: described.heartbeatIntervalMs,
     status: described.status,
+    drain: described.drain ?? null,
     registeredAtMs: described.registeredAtMs,
     tokenHash: fence.tokenHash,
     attempt: fence.attempt,
@@ -139,7 +141,7 @@ function toInstance(
 const NO_FENCE = { tokenHash: null, attempt: 0, replacedTokenHashes: [] };
 
 function decodeEvent(
-  { instance, before, after, ...rest }: z.output<typeof journalRowSchema>['events'][number],
+  { instance, before, after, heir, heirs, ...rest }: z.output<typeof journalRowSchema>['events'][number],
   revision: number,
 ): EventDraft {
   return {
@@ -149,6 +151,8 @@ function decodeEvent(
       : { instance: toInstance(rest.instanceId, instance, NO_FENCE, revision) }),
     ...(before === undefined ? {} : { before }),
     ...(after === undefined ? {} : { after }),
+    ...(heir === undefined ? {} : { heir }),
+    ...(heirs === undefined ? {} : { heirs }),
   };
 }
 

@@ -38,6 +38,7 @@ function describeInstance(instance: Instance): z.input<typeof describedSchema> {
     status: instance.status,
     registeredAtMs: instance.registeredAtMs,
     incarnation: revisionOrNull(instance.incarnation),
+    ...(instance.drain === null ? {} : { drain: { ...instance.drain } }),
   };
 }
 
@@ -63,7 +64,12 @@ export function encodeChange({ atMs, nodes, events, mail }: Change): ChangeSet {
       if (after === undefined || ended.revision !== PENDING_REVISION) continue;
       puts.push({
         key: instanceKey(after, ended.instanceId),
-        value: { ended: ended.reason, endedAtMs: ended.endedAtMs, ...describeFence(ended) },
+        value: {
+          ended: ended.reason,
+          endedAtMs: ended.endedAtMs,
+          ...describeFence(ended),
+          ...(ended.drain === null ? {} : { drain: { ...ended.drain } }),
+        },
       });
     }
     if (before === undefined) continue;
@@ -75,8 +81,8 @@ export function encodeChange({ atMs, nodes, events, mail }: Change): ChangeSet {
     }
     if (after === undefined) deletes.push(nodeKey(before));
   }
-  if (mail !== undefined) {
-    const rows = encodeMail(mail);
+  for (const change of mail ?? []) {
+    const rows = encodeMail(change);
     puts.push(...rows.puts);
     deletes.push(...rows.deletes);
   }
@@ -86,16 +92,25 @@ export function encodeChange({ atMs, nodes, events, mail }: Change): ChangeSet {
 }
 
 function encodeNode(node: MembraneNode): JsonValue {
-  const { parent, requestedParent, createdRevision, vacantSinceMs } = node;
-  return { parent, requestedParent, createdRevision: revisionOrNull(createdRevision), vacantSinceMs };
+  const { parent, requestedParent, createdRevision, vacantSinceMs, tombstone } = node;
+  return {
+    parent,
+    requestedParent,
+    createdRevision: revisionOrNull(createdRevision),
+    vacantSinceMs,
+    ...(tombstone === null
+      ? {}
+      : { tombstone: { ...tombstone, heirs: Object.fromEntries(tombstone.heirs) } as JsonValue }),
+  };
 }
 
 function encodeEvent(event: EventDraft): z.input<typeof journalRowSchema>['events'][number] {
-  const { before, after, instance, ...rest } = event;
+  const { before, after, instance, heirs, ...rest } = event;
   return {
     ...rest,
     ...(instance === undefined ? {} : { instance: describeInstance(instance) }),
     ...(before === undefined ? {} : { before: [...before] }),
     ...(after === undefined ? {} : { after: [...after] }),
+    ...(heirs === undefined ? {} : { heirs: Object.fromEntries(heirs) }),
   };
 }

@@ -17,12 +17,25 @@ export const INSTANCE_PREFIX = 'instance/';
 export const MAIL_PREFIX = 'mail/';
 export const DEAD_LETTER_PREFIX = 'dead/';
 
+const heirsSchema = z
+  .record(membraneIdSchema, membraneIdSchema.nullable())
+  .transform((heirs): ReadonlyMap<string, string | null> => new Map(Object.entries(heirs)));
+
+const drainSchema = z.object({ reason: z.string().nullable(), sinceMs: z.number() });
+
 export const nodeRowSchema = z.object({
   parent: membraneIdSchema.nullable(),
   requestedParent: membraneIdSchema.nullable(),
   /** Null: the revision of the row. */
   createdRevision: z.int().min(1).nullable(),
   vacantSinceMs: z.number().nullable(),
+  tombstone: z
+    .object({
+      heir: membraneIdSchema.nullable(),
+      heirs: heirsSchema,
+      mailHeir: membraneIdSchema.nullable(),
+    })
+    .optional(),
 });
 
 export const describedSchema = z.object({
@@ -39,6 +52,7 @@ export const describedSchema = z.object({
   registeredAtMs: z.number(),
   /** Null: the revision of the row. */
   incarnation: z.int().min(1).nullable(),
+  drain: drainSchema.optional(),
 });
 
 export const fenceSchema = z.object({
@@ -51,6 +65,7 @@ export const liveRowSchema = describedSchema.extend(fenceSchema.shape);
 export const endedRowSchema = fenceSchema.extend({
   ended: z.enum(['departed', 'removed', 'expired']),
   endedAtMs: z.number(),
+  drain: drainSchema.optional(),
 });
 
 export const journalRowSchema = z.object({
@@ -65,6 +80,8 @@ export const journalRowSchema = z.object({
       instance: describedSchema.optional(),
       before: z.array(membraneIdSchema).optional(),
       after: z.array(membraneIdSchema).optional(),
+      heir: membraneIdSchema.nullable().optional(),
+      heirs: heirsSchema.optional(),
     }),
   ),
 });

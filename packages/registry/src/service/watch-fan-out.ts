@@ -1,7 +1,7 @@
 import type { Change, EventDraft } from '../domain/change.js';
 import type { LoggedChange } from '../domain/event-log.js';
 import { TreeAsOf } from '../domain/tree-as-of.js';
-import { changesPlace, entersSubtree } from '../domain/watch-filter.js';
+import { changesPlace, entersSubtree, inheritedBy } from '../domain/watch-filter.js';
 import { WatchIndex } from '../domain/watch-index.js';
 import type { RegistryState } from './registry-state.js';
 import type { WatchFeed } from './watch-feed.js';
@@ -87,6 +87,7 @@ export class WatchFanOut {
   tell(feed: WatchFeed, event: EventDraft, { revision, atMs }: LoggedChange): void {
     feed.addEvent(this.#options.text.event(event, revision, atMs));
     if (feed.filter.subtree === undefined) return;
+    for (const childId of inheritedBy(event, feed.filter.subtree)) feed.owed.add(childId);
     const comes = entersSubtree(feed.filter, event) || (feed.owed.size > 0 && changesPlace(event));
     if (comes && this.#mayBringOthers(event, revision)) feed.owed.add(event.id);
   }
@@ -186,6 +187,7 @@ export class WatchFanOut {
     const { directory, marks } = this.#options.state;
     return (
       directory.childIds(namespace, id).size > 0 ||
+      directory.graveIds(namespace, id).size > 0 ||
       (directory.node(namespace, id)?.instances.length ?? 0) > 1 ||
       // Children that it had then may have gone elsewhere since.
       marks.lastChange('children', namespace, id) > revision

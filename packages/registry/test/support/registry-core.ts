@@ -8,6 +8,8 @@ import { MailboxService } from '../../src/service/mailbox-service.js';
 import { MailboxSweeper } from '../../src/service/mailbox-sweeper.js';
 import { RegistryService } from '../../src/service/registry-service.js';
 import { RegistryState } from '../../src/service/registry-state.js';
+import { TombstoneSweeper } from '../../src/service/tombstone-sweeper.js';
+import { TreeService } from '../../src/service/tree-service.js';
 import { MemoryMembraneStore } from '../../src/store/memory-membrane-store.js';
 import type { ChangeSet, MembraneStore, StoreContents } from '../../src/store/membrane-store.js';
 import { FakeClock } from './fake-clock.js';
@@ -18,8 +20,12 @@ export const TICK_MS = 100;
 export class FlakyStore implements MembraneStore {
   readonly kind = 'flaky';
   readonly location = null;
-  readonly #store = new MemoryMembraneStore();
+  readonly #store: MembraneStore;
   isFailing = false;
+
+  constructor(store: MembraneStore = new MemoryMembraneStore()) {
+    this.#store = store;
+  }
 
   load(): Promise<StoreContents> {
     return this.#store.load();
@@ -47,6 +53,8 @@ export class RegistryCore {
   readonly service: RegistryService;
   readonly mailbox: MailboxService;
   readonly sweeper: MailboxSweeper;
+  readonly tombstones: TombstoneSweeper;
+  readonly tree: TreeService;
   isWritable = true;
   /** Told of every change that was applied. */
   readonly listeners: ((change: Change, revision: number) => void)[] = [];
@@ -77,6 +85,7 @@ export class RegistryCore {
       apply: (change, revision) => {
         this.state.apply(change, revision);
         this.mailbox.noteChange(change);
+        this.tombstones.noteChange(change);
         for (const listener of this.listeners) listener(change, revision);
       },
       onStoreHealth: (error) => {
@@ -89,7 +98,9 @@ export class RegistryCore {
       clock,
       tickMs: TICK_MS,
       isStoreWritable: () => this.isWritable,
-      sweepMail: () => this.sweeper.sweep(),
+      sweepOthers: async () => {
+        await Promise.all([this.sweeper.sweep(), this.tombstones.sweep()]);
+      },
       onError: (error) => {
         throw error;
       },
@@ -102,10 +113,13 @@ export class RegistryCore {
       quotas,
       hiddenForMs: (mail) => this.mailbox.hiddenForMs(mail),
     });
+    this.tombstones = new TombstoneSweeper({ state: this.state, queue: this.queue, clock, quotas });
+    this.tree = new TreeService({ state: this.state, queue: this.queue, clock });
     this.service = new RegistryService({
       state: this.state,
       queue: this.queue,
       clock,
+      tombstones: this.tombstones,
       heartbeatIntervalMs: 30_000,
     });
   }
@@ -113,6 +127,7 @@ export class RegistryCore {
   /** Loads what the store holds; every lease gets half an interval of spread. */
   async load(): Promise<this> {
     await this.state.load(this.store, () => 0.5);
+    this.tombstones.start();
     return this;
   }
 
