@@ -16,7 +16,8 @@ export function* arrivalsBelow(
   const open: string[] = [];
   for (const id of ids) {
     const node = view.node(namespace, id);
-    if (node?.tombstone === null && ancestorsOf(view, node).includes(subtree)) open.push(id);
+    if (node?.tombstone !== null) continue;
+    if (id === subtree || ancestorsOf(view, node).includes(subtree)) open.push(id);
   }
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (seen.has(id)) continue;

@@ -25,6 +25,11 @@ export function matchesFilter({ namespace, subtree, ids }: WatchFilter, event: E
   );
 }
 
+/** To whom the children of a membrane have gone that was dissolved or divided; not those who became roots. */
+export function heirsOf({ heir, heirs }: EventDraft): readonly string[] {
+  return [heir, ...(heirs?.values() ?? [])].filter((id): id is string => id != null);
+}
+
 /** Children of a membrane that was divided which have gone to this sibling of it. */
 export function inheritedBy({ heirs }: EventDraft, id: string): readonly string[] {
   return heirs === undefined ? [] : [...heirs].flatMap(([childId, heir]) => (heir === id ? [childId] : []));

@@ -1,7 +1,7 @@
 import type { Change, EventDraft } from '../domain/change.js';
 import type { LoggedChange } from '../domain/event-log.js';
 import { TreeAsOf } from '../domain/tree-as-of.js';
-import { changesPlace, entersSubtree, inheritedBy } from '../domain/watch-filter.js';
+import { changesPlace, entersSubtree, heirsOf, inheritedBy } from '../domain/watch-filter.js';
 import { WatchIndex } from '../domain/watch-index.js';
 import type { RegistryState } from './registry-state.js';
 import type { WatchFeed } from './watch-feed.js';
@@ -88,6 +88,8 @@ export class WatchFanOut {
     feed.addEvent(this.#options.text.event(event, revision, atMs));
     if (feed.filter.subtree === undefined) return;
     for (const childId of inheritedBy(event, feed.filter.subtree)) feed.owed.add(childId);
+    // What it was owed below one that was dissolved since is now below the heirs.
+    if (feed.owed.has(event.id)) for (const heir of heirsOf(event)) feed.owed.add(heir);
     const comes = entersSubtree(feed.filter, event) || (feed.owed.size > 0 && changesPlace(event));
     if (comes && this.#mayBringOthers(event, revision)) feed.owed.add(event.id);
   }

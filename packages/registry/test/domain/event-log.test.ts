@@ -26,6 +26,7 @@ const instanceOf = (text: string): Instance => ({
   endpoints: null,
   healthCheckUrl: null,
   metadata: { text },
+  drain: null,
   weight: 1,
   relay: false,
   heartbeatIntervalMs: 1_000,

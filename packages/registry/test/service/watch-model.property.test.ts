@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { WatchEvent } from '@membrane/protocol';
-import { ancestorsFrom } from '../../src/domain/tree-walk.js';
+import { ancestorsOf } from '../../src/domain/tree-walk.js';
 import type { WatchFilter } from '../../src/domain/watch-filter.js';
 import type { WatchHub } from '../../src/service/watch-hub.js';
 import type { Watcher } from '../../src/service/watcher.js';
@@ -26,7 +26,7 @@ interface Known {
   readonly id: string;
   readonly revision: number;
   readonly status: string;
-  readonly parent: string | null;
+  parent: string | null;
   ancestors: string[];
 }
 
@@ -36,22 +36,31 @@ function truth({ state }: RegistryCore, { namespace, subtree, ids }: WatchFilter
   for (const id of IDS) {
     const node = state.directory.node(namespace, id);
     if (node === undefined || ids?.has(id) === false) continue;
-    const ancestors = ancestorsFrom(state.view, namespace, node.parent);
+    const ancestors = ancestorsOf(state.view, node);
     if (subtree !== undefined && id !== subtree && !ancestors.includes(subtree)) continue;
     for (const { instanceId, revision, status } of node.instances) {
-      known.set(`${id}/${instanceId}`, { id, revision, status, parent: node.parent, ancestors });
+      known.set(`${id}/${instanceId}`, { id, revision, status, parent: ancestors[0] ?? null, ancestors });
     }
   }
   return known;
 }
 
-/** What its filter lets a watcher see of the ancestors: of what is above the root of its subtree it hears nothing. */
+/**
+ * What its filter lets a watcher see of the ancestors: of what is above the root of its subtree it hears nothing, and
+ * with ids nothing of the parent, which may be dissolved.
+ */
 function visible(known: Map<string, Known>, { subtree, ids }: WatchFilter): Map<string, Known> {
   const cut = ({ id, ancestors }: Known): string[] => {
     if (ids !== undefined || id === subtree) return [];
     return subtree === undefined ? ancestors : ancestors.slice(0, ancestors.indexOf(subtree) + 1);
   };
-  return new Map([...known].map(([key, each]) => [key, { ...each, ancestors: cut(each) }]));
+  const isTop = (id: string): boolean => ids !== undefined || id === subtree;
+  return new Map(
+    [...known].map(([key, each]) => [
+      key,
+      { ...each, ancestors: cut(each), parent: isTop(each.id) ? null : each.parent },
+    ]),
+  );
 }
 
 /** A client that applies batches whole, and what it knows. */
@@ -124,8 +133,11 @@ class Client {
     if (event.revision <= this.#snapshotRevision) return;
     const { id, record, after, before } = event;
     const key = `${id}/${event.instance_id}`;
-    if (after !== undefined && after.ancestors.join() !== before?.ancestors.join())
+    if (event.event === 'dissolved') {
+      this.#inherit(id, after?.ancestors ?? [], after?.heir ?? null, after?.heirs ?? {});
+    } else if (after !== undefined && after.ancestors.join() !== before?.ancestors.join()) {
       this.#place(id, after.ancestors);
+    }
     if (record === undefined) {
       this.known.delete(key);
     } else if (
@@ -147,6 +159,25 @@ class Client {
     }
   }
 
+  /** Its children are now those of its parent, or of siblings of it. */
+  #inherit(
+    id: string,
+    ancestors: readonly string[],
+    heir: string | null,
+    heirs: Readonly<Record<string, string>>,
+  ): void {
+    for (const [key, known] of this.known) {
+      const index = known.ancestors.indexOf(id);
+      if (index === -1) continue;
+      const child = known.ancestors[index - 1] ?? known.id;
+      const to = heirs[child] ?? heir;
+      const above = to === null || to === ancestors[0] ? ancestors : [to, ...ancestors];
+      known.ancestors = [...known.ancestors.slice(0, index), ...above];
+      known.parent = known.ancestors[0] ?? null;
+      if (!this.#isInside(known.id, known.ancestors)) this.known.delete(key);
+    }
+  }
+
   #isInside(id: string, ancestors: readonly string[] = []): boolean {
     const { subtree } = this.filter;
     return subtree === undefined || id === subtree || ancestors.includes(subtree);
@@ -157,6 +188,11 @@ type Step =
   | { kind: 'register'; id: string; parent: string | null; instance: string }
   | { kind: 'burst'; pairs: { id: string; parent: string | null }[] }
   | { kind: 'deregister'; id: string; cascade: boolean }
+  | { kind: 'move'; id: string; parent: string | null }
+  | { kind: 'dissolve'; id: string }
+  | { kind: 'divide'; id: string; picks: number[] }
+  | { kind: 'drain'; id: string; enabled: boolean }
+  | { kind: 'sweep' }
   | { kind: 'silence' }
   | { kind: 'connect' | 'disconnect' | 'pause' | 'resume' | 'read'; client: number }
   | { kind: 'breathe'; turns: number }
@@ -186,6 +222,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('deregister' as const), id, cascade: fc.boolean() }),
   },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('move' as const), id, parent }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('dissolve' as const), id }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('divide' as const),
+      id,
+      picks: fc.array(fc.nat(10), { minLength: IDS.length, maxLength: IDS.length }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('drain' as const), id, enabled: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'sweep' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'silence' as const }) },
   {
     weight: 9,
@@ -207,6 +258,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
 );
+
+/** Siblings for some of its children. */
+function chooseHeirs(
+  { state }: RegistryCore,
+  { id, picks }: { id: string; picks: number[] },
+): Record<string, string> {
+  const parentOf = (child: string): string | null => {
+    const node = state.directory.node('default', child);
+    return node === undefined || node.tombstone !== null ? null : (ancestorsOf(state.view, node)[0] ?? null);
+  };
+  const isHere = (each: string): boolean =>
+    (state.directory.node('default', each)?.instances.length ?? 0) > 0;
+  const siblings = IDS.filter((each) => each !== id && isHere(each) && parentOf(each) === parentOf(id));
+  const chosen = IDS.flatMap((child, index) => {
+    const heir = siblings[(picks[index] ?? 0) % (siblings.length + 1)];
+    return parentOf(child) === id && heir !== undefined ? [[child, heir] as const] : [];
+  });
+  return Object.fromEntries(chosen);
+}
 
 const LOG_LIMITS = { maxChanges: 12, maxBytes: 1e6 };
 const HUB = { maxBufferBytes: 3_000, pace: { bookmarkMs: 5, patienceMs: 3, flushMs: 0, stepItems: 1 } };
@@ -234,6 +304,21 @@ async function run(steps: readonly Step[]): Promise<void> {
         await core.service
           .deregister({ id: step.id, children: step.cascade ? 'cascade' : 'keep' })
           .catch(() => undefined);
+        break;
+      case 'move':
+        await core.tree.move(step.id, { parent: step.parent }).catch(() => undefined);
+        break;
+      case 'dissolve':
+        await core.tree.dissolve(step.id, {}).catch(() => undefined);
+        break;
+      case 'divide':
+        await core.tree.divide(step.id, { heirs: chooseHeirs(core, step) }).catch(() => undefined);
+        break;
+      case 'drain':
+        await core.tree.drain(step.id, { enabled: step.enabled }).catch(() => undefined);
+        break;
+      case 'sweep':
+        await core.tick();
         break;
       case 'silence':
         await core.pass(2_200);
@@ -289,6 +374,8 @@ async function run(steps: readonly Step[]): Promise<void> {
 
 describe('any watcher', () => {
   it('that disconnects, pauses and resumes at random ends with the state of the registry', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), run), { numRuns: 150 });
+    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), run), {
+      numRuns: Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 150),
+    });
   }, 120_000);
 });
