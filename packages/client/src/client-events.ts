@@ -26,6 +26,8 @@ export interface ClientEvents {
   registryReachable: [];
   /** Messages cannot be received by some way, or any more, and why. */
   receiverFailed: [error: MembraneError];
+  /** The replica of `cache: 'watch'` could not be read, and why; it is tried again. */
+  replicaFailed: [error: MembraneError];
   /** A message of this client was given up: what it was, as it stands on the wire, and why. */
   deadLetter: [letter: { envelope: Envelope; error: MembraneError }];
 }

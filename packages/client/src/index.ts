@@ -1,3 +1,4 @@
+export type { Candidate, Strategy, StrategyName, StrategyRequest } from './balancing/strategy.js';
 export {
   isMembraneError,
   MembraneError,
@@ -25,11 +26,16 @@ export {
   type ClientStatus,
   type CloseOptions,
   type DiscoverOptions,
+  type DrainOptions,
   type NamespaceClient,
+  type PickOptions,
+  type TreeChangeOptions,
+  type TreeOptions,
 } from './namespace-client.js';
 export {
   DEFAULT_CLIENT_OPTIONS,
   SETTING_PLACES,
+  type BalancerSettings,
   type CacheOptions,
   type ClientOptions,
   type MessagingLimits,
@@ -39,5 +45,8 @@ export {
   type SettingName,
 } from './options.js';
 export type { DeregisterOptions, RegisterOptions, RegistrationState } from './own-registration.js';
-export type { CallOptions, ListFilter, Membrane, RegistryApi } from './registry-api.js';
+export type { CallOptions, ListFilter, Membrane, MembraneTree, RegistryApi } from './registry-api.js';
 export type { FoundMembrane } from './resolver.js';
+export type { ReplicaStatus } from './watching/membrane-replica.js';
+export type { MembraneChange, WatchedEvent, WatchFilter, WatchReset } from './watching/watch.js';
+export type { WatchOptions } from './watching/watching.js';

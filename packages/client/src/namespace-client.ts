@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events';
 import {
   isMembraneError,
+  LIMITS,
   MembraneError,
   type CamelCased,
   type JsonValue,
   type RegistryStatus,
 } from '@membrane/protocol';
 import type { ClientEvents, Lease, Tell } from './client-events.js';
+import { Balancer, type ChoiceRequest } from './balancing/balancer.js';
 import { systemClock } from './clock.js';
 import { processLeaseToken } from './lease-token.js';
 import type { DeadLetterInfo } from './messaging/dead-letters.js';
@@ -29,15 +31,46 @@ import {
   type RegistrationState,
 } from './own-registration.js';
 import { beforeProcessEnds } from './process-exit.js';
-import { RegistryApi, type CallOptions, type ListFilter, type Membrane } from './registry-api.js';
+import {
+  RegistryApi,
+  type CallOptions,
+  type ListFilter,
+  type Membrane,
+  type MembraneTree,
+} from './registry-api.js';
 import { REGISTERED_VARIABLE } from './registered-variable.js';
 import { acquireRegistry, type SharedRegistry } from './registry-pool.js';
 import { Resolver, type FoundMembrane } from './resolver.js';
 import { toMembraneError } from './to-membrane-error.js';
+import { checkWatchFilter } from './watching/check-watch-filter.js';
+import type { MembraneReplica, ReplicaStatus } from './watching/membrane-replica.js';
+import type { WatchedEvent } from './watching/watch.js';
+import type { Watching, WatchOptions } from './watching/watching.js';
 
 export interface DiscoverOptions extends CallOptions {
   /** False asks the registry, whatever is remembered. */
   useCache?: boolean | undefined;
+}
+
+export interface PickOptions extends DiscoverOptions, ChoiceRequest {}
+
+export interface TreeOptions extends CallOptions {
+  /** Levels below the top; all of them unless given. */
+  depth?: number | undefined;
+}
+
+export interface TreeChangeOptions extends CallOptions {
+  /** Only where this is the highest revision of its records: nobody has changed it since they were read. */
+  ifRevision?: number | undefined;
+}
+
+export interface DrainOptions extends CallOptions {
+  /** False ends it; true unless given. */
+  enabled?: boolean | undefined;
+  /** One instance; all of them unless given. */
+  instanceId?: string | undefined;
+  /** For people. */
+  reason?: string | undefined;
 }
 
 export interface CloseOptions {
@@ -90,10 +123,15 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   readonly #own: OwnRegistration;
   readonly #resolver: Resolver | undefined;
   readonly #handlers: Handlers;
+  readonly #balancer: Balancer;
   /** Loaded when it is needed: who only registers pays nothing for it. */
   #messaging: Promise<Messaging> | undefined;
   /** Once it is there, messages need not wait for it. */
   #sender: MessageSender | undefined;
+  /** Loaded when it is needed. */
+  #watching: Promise<Watching> | undefined;
+  /** Once it is there, what it holds is found at once. */
+  #replica: MembraneReplica | undefined;
   /** Takes back what `autoRegister()` set up. */
   #forgetAuto: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -115,8 +153,15 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       openReceivers: async (instanceId) => (await this.#loadMessaging()).open(instanceId),
     });
     this.#handlers = new Handlers({ concurrency: options.messaging.concurrency });
+    this.#balancer = new Balancer({
+      options: options.balancer,
+      clientKey: this.#name,
+      clock: systemClock,
+      random: Math.random,
+    });
     if (cache !== false) {
       this.#resolver = new Resolver({ ask: (id) => this.#api.discover(id), cache, clock: systemClock });
+      if (cache.watch !== false) void this.#loadWatching();
     }
   }
 
@@ -202,6 +247,9 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     { useCache = true, ...call }: DiscoverOptions = {},
   ): Promise<FoundMembrane | undefined> {
     this.#assertOpen();
+    const known = useCache ? this.#replica?.get(id) : undefined;
+    if (known === 'absent') return undefined;
+    if (known !== undefined && known !== 'unknown') return known;
     if (this.#resolver !== undefined) {
       return this.#resolver.resolve(id, { useCache, ...call });
     }
@@ -209,15 +257,192 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     return found === undefined ? undefined : { ...found, isStale: false };
   }
 
+  /**
+   * What is known of an id at this moment, without asking: undefined where that is nothing. With `cache: 'watch'` that is
+   * what the registry has, a moment ago; without, nothing.
+   */
+  peek(id: string): FoundMembrane | undefined {
+    const known = this.#replica?.get(id);
+    return typeof known === 'object' ? known : undefined;
+  }
+
+  /**
+   * Chooses one of the instances of an id, by the client's strategy unless `strategy` says another; with a `key`, the
+   * same one for the same key. Unwell instances, and those that drain, are passed over as long as there are others.
+   * Undefined where there is no such membrane. To have it learn from what you do there, use `use`.
+   * @throws MembraneError as `discover`; `invalid_request` for what is no strategy.
+   */
+  async pick(id: string, { key, strategy, ...options }: PickOptions = {}): Promise<Membrane | undefined> {
+    const found = await this.discover(id, options);
+    return found === undefined ? undefined : this.#balancer.choose(found.instances, { key, strategy });
+  }
+
+  /**
+   * Chooses an instance as `pick` does, and works with it: how long that takes, and whether it fails, is remembered, so
+   * that slow instances get less and failing ones none for a while.
+   * @returns what `work` returns.
+   * @throws MembraneError `not_found` where there is no such membrane; what `work` throws.
+   */
+  async use<Result>(
+    id: string,
+    work: (instance: Membrane) => Promise<Result>,
+    options: PickOptions = {},
+  ): Promise<Result> {
+    const instance = await this.pick(id, options);
+    if (instance === undefined) throw new MembraneError('not_found', `there is no membrane "${id}"`);
+    const end = this.#balancer.begin(instance);
+    try {
+      const result = await work(instance);
+      end(false);
+      return result;
+    } catch (error) {
+      end(true);
+      throw error;
+    }
+  }
+
+  /** What is below a membrane, itself at the top, or without an id all trees of the namespace. */
+  async tree(id?: string, options: TreeOptions = {}): Promise<MembraneTree[]> {
+    this.#assertOpen();
+    const { depth, ...call } = options;
+    return this.#api.tree({ id, depth }, call);
+  }
+
+  /** The parent of a membrane, this one unless an id is given; undefined for a root, or where it is not there. */
+  async parent(id = this.id, call?: CallOptions): Promise<FoundMembrane | undefined> {
+    const parent = (await this.discover(id, call))?.parent ?? null;
+    return parent === null ? undefined : this.discover(parent, call);
+  }
+
+  /** The children of a membrane, this one unless an id is given: one record an instance. */
+  async children(id = this.id, call?: CallOptions): Promise<Membrane[]> {
+    return this.listMembranes({ parent: id }, call);
+  }
+
+  /** Those above a membrane, this one unless an id is given, the parent first; as far up as they are there. */
+  async ancestors(id = this.id, call?: CallOptions): Promise<FoundMembrane[]> {
+    const found: FoundMembrane[] = [];
+    for (
+      let above = await this.parent(id, call);
+      above !== undefined && found.length < LIMITS.maxTreeDepth;
+    ) {
+      found.push(above);
+      above = await this.parent(above.id, call);
+    }
+    return found;
+  }
+
+  /**
+   * Gives a membrane another parent, null for none; what is below it comes along. What it asked for when it registered
+   * stays, so that it does not undo this by registering again.
+   * @throws MembraneError `not_found`, `cycle`; `conflict` where it would be too deep, or is not of `ifRevision`.
+   */
+  async move(id: string, parent: string | null, options: TreeChangeOptions = {}): Promise<void> {
+    this.#assertOpen();
+    const { ifRevision, ...call } = options;
+    await this.#api.move({ id, parent, ...(ifRevision === undefined ? {} : { ifRevision }) }, call);
+    this.#resolver?.forget(id);
+  }
+
+  /** Ends a membrane; its children and its messages belong to its parent. Its holder is told `removed`. */
+  async dissolve(id: string, options: TreeChangeOptions = {}): Promise<void> {
+    this.#assertOpen();
+    const { ifRevision, ...call } = options;
+    await this.#api.dissolve({ id, ...(ifRevision === undefined ? {} : { ifRevision }) }, call);
+    this.#resolver?.forget(id);
+  }
+
+  /**
+   * Ends a membrane; its children go to the siblings that `heirs` names for them, the others to its parent, its messages
+   * to the first sibling that is named.
+   */
+  async divide(
+    id: string,
+    heirs: Readonly<Record<string, string>>,
+    options: TreeChangeOptions = {},
+  ): Promise<void> {
+    this.#assertOpen();
+    const { ifRevision, ...call } = options;
+    await this.#api.divide(
+      { id, heirs: { ...heirs }, ...(ifRevision === undefined ? {} : { ifRevision }) },
+      call,
+    );
+    this.#resolver?.forget(id);
+  }
+
+  /** Takes a membrane, or one instance, out of service, or back: it stays registered, and gets nothing new. */
+  async drain(id: string, options: DrainOptions = {}): Promise<void> {
+    this.#assertOpen();
+    const { enabled = true, instanceId, reason, ...call } = options;
+    const request = {
+      id,
+      enabled,
+      ...(instanceId === undefined ? {} : { instanceId }),
+      ...(reason === undefined ? {} : { reason }),
+    };
+    await this.#api.drain(request, call);
+    this.#resolver?.forget(id);
+  }
+
   /** All membranes of the namespace that fit; `iterateMembranes` holds one page at a time. */
   async listMembranes(filter: ListFilter = {}, call?: CallOptions): Promise<Membrane[]> {
     this.#assertOpen();
+    const known = filter.subtree === undefined ? this.#replica?.list(filter) : undefined;
+    if (known !== undefined) return known;
     return this.#api.listMembranes(filter, call);
   }
 
   iterateMembranes(filter: ListFilter = {}, call?: CallOptions): AsyncIterable<Membrane> {
     this.#assertOpen();
     return this.#api.iterateMembranes(filter, call);
+  }
+
+  /**
+   * The changes of the registry as they happen, through lost connections and restarts: each once, in order. A change
+   * with `event: 'reset'` says that some were missed, and the state must be read anew. It ends with its signal, or
+   * `close()`.
+   * @throws MembraneError `invalid_request` for what cannot be watched; while no registry answers it goes on trying.
+   */
+  watch(options: WatchOptions = {}): AsyncIterableIterator<WatchedEvent> {
+    this.#assertOpen();
+    checkWatchFilter(options);
+    return this.#watch(options);
+  }
+
+  /**
+   * Calls a listener for every change, as `watch` tells of them.
+   * @returns what ends it.
+   * @throws MembraneError `invalid_request` for what cannot be watched.
+   */
+  onChange(listener: (change: WatchedEvent) => void, options: WatchOptions = {}): () => void {
+    this.#assertOpen();
+    checkWatchFilter(options);
+    const ended = new AbortController();
+    const { signal } = options;
+    const limit = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
+    const tellAll = async (): Promise<void> => {
+      for await (const change of this.#watch({ ...options, signal: limit })) listener(change);
+    };
+    tellAll().catch((error: unknown) => {
+      // A fault of the listener, or of the filter: it surfaces as one.
+      queueMicrotask(() => {
+        throw error;
+      });
+    });
+    return () => ended.abort();
+  }
+
+  /** The replica that `cache: 'watch'` keeps: how much it holds, and how old that is. Undefined where there is none. */
+  get replicaStatus(): ReplicaStatus | undefined {
+    return this.#replica?.status;
+  }
+
+  /** Resolves when the replica that `cache: 'watch'` keeps has been read once; at once where there is none. */
+  async replicaReady({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const { cache } = this.options;
+    if (cache === false || cache.watch === false) return;
+    await (await this.#loadWatching()).replica?.ready(signal);
+    signal?.throwIfAborted();
   }
 
   /**
@@ -366,7 +591,27 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     await messaging?.leave();
     await this.#own.close(deregister, signal);
     await messaging?.close(signal);
+    await (await this.#watching?.catch(() => undefined))?.close();
     this.#shared.release();
+  }
+
+  async *#watch(options: WatchOptions): AsyncGenerator<WatchedEvent> {
+    yield* (await this.#loadWatching()).changes(options);
+  }
+
+  #loadWatching(): Promise<Watching> {
+    this.#watching ??= import('./watching/watching.js').then(({ Watching }) => {
+      const { cache, namespace, timeoutMs } = this.options;
+      const watching = new Watching({
+        api: this.#api,
+        background: new RegistryApi(this.#shared.background, { namespace, timeoutMs }),
+        replica: cache === false ? false : cache.watch,
+        onFailure: (error) => this.#tell('replicaFailed', error),
+      });
+      this.#replica = watching.replica;
+      return watching;
+    });
+    return this.#watching;
   }
 
   #collect(): void {
@@ -385,6 +630,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
         api: this.#api,
         resolver: this.#resolver,
         handlers: this.#handlers,
+        balancer: this.#balancer,
         own: this.#own,
         tell: this.#tell,
         background: new RegistryApi(this.#shared.background, {

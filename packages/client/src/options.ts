@@ -15,6 +15,8 @@ import {
   type JsonObject,
 } from '@membrane/protocol';
 import { formatListenOption, readListenOption, type ListenOption } from './listen-option.js';
+import type { BalancerOptions } from './balancing/balancer.js';
+import { STRATEGY_NAMES, type Strategy, type StrategyName } from './balancing/strategy.js';
 import { readConfigFile, type ConfigKey, type ConfigValue, type ConfigValues } from './config-file.js';
 
 /** What a client can be told in code. Each has a default; the environment and a config file come in between. */
@@ -38,8 +40,11 @@ export interface NamespaceClientOptions {
   heartbeatIntervalMs?: number | undefined;
   /** How long a call may take, in milliseconds. Longer rides out a slow registry, shorter tells of one sooner. */
   timeoutMs?: number | undefined;
-  /** Answers of `discover` that are kept; false keeps none. */
-  cache?: CacheOptions | false | undefined;
+  /**
+   * Answers of `discover` that are kept; false keeps none. `'watch'` keeps a replica of the namespace that follows every
+   * change of the registry: what it holds is found without asking.
+   */
+  cache?: CacheOptions | 'watch' | false | undefined;
   /** Directory that stands for the shared volume. */
   sharedRoot?: string | undefined;
   /** Directory of the Unix sockets that the membranes of this host share; made with mode 0700. */
@@ -66,6 +71,8 @@ export interface NamespaceClientOptions {
    * process a directory.
    */
   outbox?: string | undefined;
+  /** How it chooses among the instances of an id: for `pick`, and messages to `@any:ID`. */
+  balancer?: BalancerSettings | undefined;
   /** Limits and times of messaging. */
   messaging?: MessagingOptions | undefined;
   /** False switches `autoRegister()` off. */
@@ -98,6 +105,19 @@ export interface MessagingOptions {
   allowLoopback?: boolean | undefined;
 }
 
+export interface BalancerSettings {
+  /**
+   * `p2c` (of two random ones the faster and less busy), `round-robin`, `random`, `weighted` (by `weight`), `sticky` (by
+   * key), or a function of one's own.
+   */
+  strategy?: StrategyName | Strategy | undefined;
+  /**
+   * Instances of one id that this client uses at most, each client others. More spread its load better and cost
+   * connections.
+   */
+  subsetSize?: number | undefined;
+}
+
 export interface CacheOptions {
   /** How long an answer serves, in milliseconds. Longer saves calls, shorter sees changes sooner. */
   ttlMs?: number | undefined;
@@ -107,6 +127,11 @@ export interface CacheOptions {
   maxStaleMs?: number | undefined;
   /** Answers kept; the least recently used go. */
   maxEntries?: number | undefined;
+  /**
+   * True keeps a replica of the namespace, an id one of this membrane with what is below it. It costs about 1 KB of
+   * memory a membrane, and one connection.
+   */
+  watch?: boolean | string | undefined;
 }
 
 export type SettingName =
@@ -175,7 +200,14 @@ export const DEFAULT_CLIENT_OPTIONS = Object.freeze({
     maxConnections: 1_024,
     allowLoopback: false,
   }),
-  cache: Object.freeze({ ttlMs: 5_000, negativeTtlMs: 1_000, maxStaleMs: 600_000, maxEntries: 10_000 }),
+  balancer: Object.freeze<BalancerOptions>({ strategy: 'p2c', subsetSize: 32 }),
+  cache: Object.freeze<CacheLimits>({
+    ttlMs: 5_000,
+    negativeTtlMs: 1_000,
+    maxStaleMs: 600_000,
+    maxEntries: 10_000,
+    watch: false,
+  }),
 });
 
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1_000;
@@ -200,7 +232,8 @@ export interface ClientOptions {
   readonly instanceId: string;
   readonly heartbeatIntervalMs: number;
   readonly timeoutMs: number;
-  readonly cache: Required<{ [Key in keyof CacheOptions]: number }> | false;
+  readonly cache: CacheLimits | false;
+  readonly balancer: BalancerOptions;
   /** Undefined: chosen where it is needed. */
   readonly sharedRoot: string | undefined;
   readonly socketDirectory: string | undefined;
@@ -215,6 +248,9 @@ export interface ClientOptions {
   readonly leaseToken: string | undefined;
   readonly settings: readonly Setting[];
 }
+
+/** Cache options, complete. */
+export type CacheLimits = Readonly<{ [Key in keyof CacheOptions]-?: NonNullable<CacheOptions[Key]> }>;
 
 /** Messaging options, complete. */
 export type MessagingLimits = Readonly<{
@@ -301,6 +337,7 @@ export function parseClientOptions(
     outbox: given.outbox === undefined ? undefined : fromCode('outbox', given.outbox, checkDirectory),
     messaging: parseMessaging(given.messaging),
     cache: parseCache(given.cache),
+    balancer: parseBalancer(given.balancer),
     leaseToken:
       given.leaseToken === undefined
         ? undefined
@@ -401,16 +438,33 @@ function parseUrl(text: string): string | undefined {
   return url.search === '' && url.hash === '' ? url.href.replace(/\/+$/, '') : undefined;
 }
 
-function parseCache(given: CacheOptions | false | undefined): ClientOptions['cache'] {
+function parseCache(given: unknown): ClientOptions['cache'] {
   if (given === false) return false;
-  const cache = { ...DEFAULT_CLIENT_OPTIONS.cache, ...withoutUndefined(given ?? {}) };
+  const isUsable = given === undefined || given === 'watch' || (typeof given === 'object' && given !== null);
+  if (!isUsable) throw unusable({ label: 'cache', value: given }, 'must be false, "watch" or an object');
+  const options = given === 'watch' ? { watch: true } : (given as CacheOptions | undefined);
+  const cache: CacheLimits = { ...DEFAULT_CLIENT_OPTIONS.cache, ...withoutUndefined(options ?? {}) };
   for (const [name, value] of Object.entries(cache)) {
-    const range = name === 'maxEntries' ? checkNumber(1, MAX_CACHE_ENTRIES) : checkNumber(0, MAX_TIMEOUT_MS);
-    range({ label: `cache.${name}`, value });
+    const label = `cache.${name}`;
+    if (name === 'maxEntries') checkNumber(1, MAX_CACHE_ENTRIES)({ label, value });
+    else if (name !== 'watch') checkNumber(0, MAX_TIMEOUT_MS)({ label, value });
+    else if (typeof value !== 'boolean') checkWith(membraneIdSchema)({ label, value });
   }
   return Object.freeze(cache);
 }
 
+function parseBalancer(given: BalancerSettings = {}): BalancerOptions {
+  const balancer = { ...DEFAULT_CLIENT_OPTIONS.balancer, ...withoutUndefined(given) };
+  const { strategy, subsetSize } = balancer;
+  checkNumber(1, MAX_SUBSET_SIZE)({ label: 'balancer.subsetSize', value: subsetSize });
+  if (typeof strategy !== 'function' && !STRATEGY_NAMES.includes(strategy)) {
+    const names = STRATEGY_NAMES.map((name) => `"${name}"`).join(', ');
+    throw unusable({ label: 'balancer.strategy', value: strategy }, `must be one of ${names}, or a function`);
+  }
+  return Object.freeze(balancer);
+}
+
+const MAX_SUBSET_SIZE = 10_000;
 const MAX_COUNT = 10_000_000;
 const MAX_INBOX_BYTES = 2 ** 40;
 

@@ -7,6 +7,7 @@ import {
   mailboxParamsSchema,
   METADATA_FILTER_PREFIX,
   NEXT_CURSOR_HEADER,
+  REVISION_HEADER,
   ROUTES,
   toWire,
   validate,
@@ -17,6 +18,9 @@ import {
   type DeadLettersRequest,
   type DeregistrationAnswer,
   type DeregistrationRequest,
+  type DissolveRequest,
+  type DivideRequest,
+  type DrainRequest,
   type DiscoveredMembrane,
   type Envelope,
   type Heartbeat,
@@ -29,17 +33,23 @@ import {
   type MembraneEvent,
   type MembraneRecord,
   type MembraneStatus,
+  type MoveRequest,
   type RegistrationAnswer,
   type RegistrationRequest,
   type RegistryStatus,
   type RouteName,
+  type TreeChangeAnswer,
 } from '@membrane/protocol';
+import type { Readable } from 'node:stream';
 import type { AxiosResponse } from 'axios';
 import { isAnswer } from './registry-answer.js';
 import type { RegistryConnection } from './registry-connection.js';
 
 /** One instance of a membrane, as the registry tells of it. */
 export type Membrane = CamelCased<MembraneRecord>;
+
+/** A membrane by its primary instance, with its children. */
+export type MembraneTree = Membrane & { readonly children: readonly MembraneTree[] };
 
 export interface ListFilter {
   /** Children of this membrane; null: the roots. */
@@ -48,6 +58,8 @@ export interface ListFilter {
   status?: MembraneStatus;
   /** Top-level keys of the metadata and the values they must have. */
   metadata?: Readonly<Record<string, string>>;
+  /** This membrane and what is below it. */
+  subtree?: string;
 }
 
 export interface CollectRequest {
@@ -147,17 +159,39 @@ export class RegistryApi {
   }
 
   async *iterateMembranes(filter: ListFilter = {}, call?: CallOptions): AsyncIterable<Membrane> {
-    let cursor: string | undefined;
-    do {
-      const query = {
-        ...this.#toQuery(filter),
-        limit: String(PAGE_SIZE),
-        ...(cursor === undefined ? {} : { cursor }),
-      };
-      const response = await this.#request('list', { query, ...call });
-      yield* fromWire(response.data) as Membrane[];
-      cursor = response.headers[NEXT_CURSOR_HEADER.toLowerCase()] as string | undefined;
-    } while (cursor !== undefined);
+    for await (const { records } of this.#pages(filter, call)) yield* records;
+  }
+
+  /**
+   * The membranes that fit, page by page, and the revision (`LOG:REVISION`) of the first page: whoever reads all pages,
+   * and then follows the changes from there, knows the state.
+   */
+  async snapshot(
+    filter: ListFilter = {},
+    call?: CallOptions,
+  ): Promise<{ revision: string; pages: AsyncIterable<readonly Membrane[]> }> {
+    const pages = this.#pages(filter, call);
+    const first = await pages.next();
+    if (first.done === true) throw new Error('a list without a page');
+    const { revision, records } = first.value;
+    return {
+      revision,
+      pages: (async function* () {
+        yield records;
+        for await (const page of pages) yield page.records;
+      })(),
+    };
+  }
+
+  /** Server-sent events that go on until one of both ends them: what `GET /watch` answers. */
+  openWatch(query: Readonly<Record<string, string>>, call?: CallOptions): Promise<Readable> {
+    return this.#connection.open({
+      path: ROUTES.watch.path,
+      query: { namespace: this.namespace, ...query },
+      timeoutMs: call?.timeoutMs ?? this.#timeoutMs,
+      mediaType: 'text/event-stream',
+      signal: call?.signal,
+    });
   }
 
   /**
@@ -225,6 +259,51 @@ export class RegistryApi {
     return this.#call('changeDeadLetters', { path: toMailboxPath('changeDeadLetters', id), body, ...call });
   }
 
+  /** A membrane with what is below it, or without an id all trees of the namespace; at most `depth` levels below. */
+  async tree(
+    { id, depth }: { id?: string | undefined; depth?: number | undefined } = {},
+    call?: CallOptions,
+  ): Promise<MembraneTree[]> {
+    const query = { namespace: this.namespace, ...(depth === undefined ? {} : { depth: String(depth) }) };
+    if (id === undefined) return this.#call('forest', { query, ...call });
+    return [await this.#call<MembraneTree>('tree', { path: toIdPath('tree', id), query, ...call })];
+  }
+
+  /**
+   * Gives a membrane another parent; null makes it a root. Rejects with `not_found`, `cycle`, or `conflict` where
+   * `ifRevision` is not its revision or the tree would be too deep.
+   */
+  move(
+    { id, ...request }: { id: string } & CamelCased<MoveRequest>,
+    call?: CallOptions,
+  ): Promise<CamelCased<TreeChangeAnswer>> {
+    return this.#changeTree('move', id, toWire<MoveRequest>(request), call);
+  }
+
+  /** Ends a membrane; its children and its messages belong to its parent. */
+  dissolve(
+    { id, ...request }: { id: string } & CamelCased<DissolveRequest>,
+    call?: CallOptions,
+  ): Promise<CamelCased<TreeChangeAnswer>> {
+    return this.#changeTree('dissolve', id, toWire<DissolveRequest>(request), call);
+  }
+
+  /** Ends a membrane; its children go to the siblings that `heirs` names for them, the others to its parent. */
+  divide(
+    { id, ...request }: { id: string } & CamelCased<DivideRequest>,
+    call?: CallOptions,
+  ): Promise<CamelCased<TreeChangeAnswer>> {
+    return this.#changeTree('divide', id, toWire<DivideRequest>(request), call);
+  }
+
+  /** Begins or ends the draining of a membrane, or of one of its instances: it stays, and gets nothing new. */
+  drain(
+    { id, ...request }: { id: string } & CamelCased<DrainRequest>,
+    call?: CallOptions,
+  ): Promise<CamelCased<TreeChangeAnswer>> {
+    return this.#changeTree('drain', id, toWire<DrainRequest>(request), call);
+  }
+
   status(call?: CallOptions): Promise<CamelCased<RegistryStatus>> {
     return this.#call('status', { ...call });
   }
@@ -241,16 +320,54 @@ export class RegistryApi {
     });
   }
 
-  #toQuery({ parent, communicationMode, status, metadata = {} }: ListFilter): Record<string, string> {
+  async *#pages(
+    filter: ListFilter,
+    call: CallOptions | undefined,
+  ): AsyncGenerator<{ readonly revision: string; readonly records: readonly Membrane[] }> {
+    let cursor: string | undefined;
+    do {
+      const query = {
+        ...this.#toQuery(filter),
+        limit: String(PAGE_SIZE),
+        ...(cursor === undefined ? {} : { cursor }),
+      };
+      const { data, headers } = await this.#request('list', { query, ...call });
+      const revision = String(headers[REVISION_HEADER.toLowerCase()]);
+      yield { revision, records: fromWire(data) as Membrane[] };
+      cursor = headers[NEXT_CURSOR_HEADER.toLowerCase()] as string | undefined;
+    } while (cursor !== undefined);
+  }
+
+  #toQuery({
+    parent,
+    communicationMode,
+    status,
+    metadata = {},
+    subtree,
+  }: ListFilter): Record<string, string> {
     return {
       namespace: this.namespace,
       ...(parent === undefined ? {} : { parent: parent ?? '' }),
       ...(communicationMode === undefined ? {} : { communication_mode: communicationMode }),
       ...(status === undefined ? {} : { status }),
+      ...(subtree === undefined ? {} : { subtree }),
       ...Object.fromEntries(
         Object.entries(metadata).map(([key, value]) => [`${METADATA_FILTER_PREFIX}${key}`, value]),
       ),
     };
+  }
+
+  async #changeTree(
+    name: 'move' | 'dissolve' | 'divide' | 'drain',
+    id: string,
+    request: object,
+    call: CallOptions | undefined,
+  ): Promise<CamelCased<TreeChangeAnswer>> {
+    return this.#call(name, {
+      path: toIdPath(name, id),
+      body: { namespace: this.namespace, ...request },
+      ...call,
+    });
   }
 
   async #call<Answer>(name: RouteName, request: ApiRequest): Promise<Answer> {
@@ -275,6 +392,12 @@ export class RegistryApi {
       ...(waitMs === undefined ? {} : { waitMs }),
     });
   }
+}
+
+/** An empty id would ask for another page of the registry. */
+function toIdPath(name: RouteName, given: unknown): string {
+  const { id } = validate(discoverParamsSchema, { id: given }, 'call');
+  return ROUTES[name].path.replace('{id}', encodeURIComponent(id));
 }
 
 /** An empty id would ask for another page of the registry. */

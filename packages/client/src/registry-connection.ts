@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { fromProblem, isMembraneError, MembraneError, REVISION_HEADER } from '@membrane/protocol';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import type { Readable } from 'node:stream';
 import { letProcessEnd } from './let-process-end.js';
 
 /** Requests of one process at once, to one registry; more wait their turn. */
@@ -38,6 +39,18 @@ export interface ConnectionRequest {
   /** False where something else than a registry must have written this answer. */
   readonly isAnswer: (data: unknown) => boolean;
 }
+
+export interface StreamRequest {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** Until the answer begins. */
+  readonly timeoutMs: number;
+  readonly mediaType: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Longest problem document that is read. */
+const MAX_PROBLEM_BYTES = 64 * 1024;
 
 /**
  * Requests to one of several registries, over connections that are kept. Where one is away, loading, or cannot write,
@@ -89,7 +102,21 @@ export class RegistryConnection {
    * chained; `client_closed` after `close()`. An abort rejects with the signal's reason.
    */
   async request(request: ConnectionRequest): Promise<AxiosResponse<unknown>> {
-    const { timeoutMs, waitMs = 0 } = request;
+    return this.#tryEach(request, (index, timeoutMs) => this.#ask(index, request, timeoutMs));
+  }
+
+  /**
+   * Opens an answer that goes on until one of both ends it, such as a watch. It has a socket of its own.
+   * @throws MembraneError as `request`, until the answer begins; later the stream is destroyed with what went wrong.
+   */
+  async open(request: StreamRequest): Promise<Readable> {
+    return this.#tryEach(request, (index, timeoutMs) => this.#open(index, request, timeoutMs));
+  }
+
+  async #tryEach<Answer>(
+    { timeoutMs, waitMs = 0 }: { readonly timeoutMs: number; readonly waitMs?: number },
+    ask: (index: number, timeoutMs: number) => Promise<Answer>,
+  ): Promise<Answer> {
     const endMs = performance.now() + timeoutMs;
     const first = this.#preference.index;
     const failures: MembraneError[] = [];
@@ -98,9 +125,9 @@ export class RegistryConnection {
       const left = this.#urls.length - offset;
       try {
         const share = (endMs + offset * waitMs - performance.now()) / left;
-        const response = await this.#ask(index, request, share + waitMs);
+        const answer = await ask(index, share + waitMs);
         this.#prefer(index, first);
-        return response;
+        return answer;
       } catch (error) {
         if (!isMembraneError(error)) throw error;
         if (error.status !== 503) {
@@ -131,20 +158,51 @@ export class RegistryConnection {
     const url = this.#urls[index] ?? '';
     const response = await this.#send(url, request, timeoutMs);
     if (isSuccess(response.status) && request.isAnswer(response.data)) return response;
-    const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
-    const problem = fromProblem(
-      response.data,
-      Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined,
-    );
-    // Who has looked for a membrane says by which state: anything else has not even understood the path.
-    const isFarFromIt = problem?.code === 'not_found' && !(REVISION_HEADER.toLowerCase() in response.headers);
-    throw (
-      (isFarFromIt ? undefined : problem) ??
-      new MembraneError(
-        'registry_unreachable',
-        `${url} is no Membrane registry: it answered ${request.path} with status ${response.status}`,
-      )
-    );
+    throw toRefusal(url, request.path, response);
+  }
+
+  async #open(
+    index: number,
+    { path, query, mediaType, signal }: StreamRequest,
+    timeoutMs: number,
+  ): Promise<Readable> {
+    signal?.throwIfAborted();
+    this.#assertOpen();
+    const url = this.#urls[index] ?? '';
+    const agents = { httpAgent: new HttpAgent(), httpsAgent: new HttpsAgent() };
+    if (!this.#holdsProcess) Object.values(agents).forEach(letProcessEnd);
+    const limit = new AbortController();
+    const abort = (): void => limit.abort();
+    const timer = setTimeout(abort, Math.max(timeoutMs, 1));
+    if (!this.#holdsProcess) timer.unref();
+    signal?.addEventListener('abort', abort);
+    this.#underWay.add(limit);
+    const end = (): void => {
+      signal?.removeEventListener('abort', abort);
+      this.#underWay.delete(limit);
+      Object.values(agents).forEach((agent) => agent.destroy());
+    };
+    try {
+      const response = await this.#http.get<Readable>(path, {
+        baseURL: url,
+        params: query,
+        headers: { Accept: mediaType },
+        responseType: 'stream',
+        signal: limit.signal,
+        ...agents,
+      });
+      const isRight =
+        response.status === 200 && String(response.headers['content-type']).startsWith(mediaType);
+      if (!isRight) throw toRefusal(url, path, { ...response, data: await readJson(response.data) });
+      response.data.once('close', end);
+      return response.data;
+    } catch (cause) {
+      end();
+      if (isMembraneError(cause)) throw cause;
+      throw this.#explain(cause, { url, timeoutMs, isLate: limit.signal.aborted, signal });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Sends it again where a kept connection turns out to be dead, since the registry may live. */
@@ -179,13 +237,7 @@ export class RegistryConnection {
         throw error;
       });
     } catch (cause) {
-      signal?.throwIfAborted();
-      this.#assertOpen();
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-      const reason = limit.signal.aborted ? `no answer within ${Math.round(timeoutMs)} ms` : code;
-      throw new MembraneError('registry_unreachable', `no registry answers at ${url} (${reason})`, {
-        cause: withoutRequest(cause),
-      });
+      throw this.#explain(cause, { url, timeoutMs, isLate: limit.signal.aborted, signal });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
@@ -193,8 +245,55 @@ export class RegistryConnection {
     }
   }
 
+  /** Why no registry answered; throws what the caller is to know of itself. */
+  #explain(
+    cause: unknown,
+    {
+      url,
+      timeoutMs,
+      isLate,
+      signal,
+    }: { url: string; timeoutMs: number; isLate: boolean; signal?: AbortSignal | undefined },
+  ): MembraneError {
+    signal?.throwIfAborted();
+    this.#assertOpen();
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    const reason = isLate ? `no answer within ${Math.round(timeoutMs)} ms` : code;
+    return new MembraneError('registry_unreachable', `no registry answers at ${url} (${reason})`, {
+      cause: withoutRequest(cause),
+    });
+  }
+
   #assertOpen(): void {
     if (this.#isClosed) throw new MembraneError('client_closed', 'this client was closed');
+  }
+}
+
+function toRefusal(url: string, path: string, response: AxiosResponse<unknown>): MembraneError {
+  const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
+  const problem = fromProblem(response.data, Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined);
+  // Who has looked for a membrane says by which state: anything else has not even understood the path.
+  const isFarFromIt = problem?.code === 'not_found' && !(REVISION_HEADER.toLowerCase() in response.headers);
+  return (
+    (isFarFromIt ? undefined : problem) ??
+    new MembraneError(
+      'registry_unreachable',
+      `${url} is no Membrane registry: it answered ${path} with status ${response.status}`,
+    )
+  );
+}
+
+/** Undefined where it is none. */
+async function readJson(body: Readable): Promise<unknown> {
+  let text = '';
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    text += chunk.toString();
+    if (text.length > MAX_PROBLEM_BYTES) return undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

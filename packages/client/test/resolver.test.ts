@@ -3,7 +3,7 @@ import { Resolver } from '../src/resolver.js';
 import { FakeClock } from './support/fake-clock.js';
 
 type Found = CamelCased<DiscoveredMembrane>;
-const CACHE = { ttlMs: 5_000, negativeTtlMs: 1_000, maxStaleMs: 60_000, maxEntries: 3 };
+const CACHE = { ttlMs: 5_000, negativeTtlMs: 1_000, maxStaleMs: 60_000, watch: false, maxEntries: 3 };
 
 /** A registry that answers as the test says, and counts. */
 function setUp() {

@@ -3,13 +3,14 @@
 type Camel<Key> = Key extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Key;
 
 /** Fields whose keys belong to the user, or that stay in wire shape (envelopes), and pass as they are. */
-type OpaqueKey = 'metadata' | 'payload' | 'reply' | 'namespaces' | 'envelope';
+type OpaqueKey = 'metadata' | 'payload' | 'reply' | 'namespaces' | 'envelope' | 'heirs';
 const OPAQUE_KEYS: ReadonlySet<string> = new Set<OpaqueKey>([
   'metadata',
   'payload',
   'reply',
   'namespaces',
   'envelope',
+  'heirs',
 ]);
 
 /** A wire shape as TypeScript shows it. */

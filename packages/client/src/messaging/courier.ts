@@ -47,6 +47,9 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   'forbidden',
 ]);
 
+/** These say that an instance is not well; others, that a message is not. */
+const FAULTS_OF_RECEIVERS: ReadonlySet<ErrorCode> = new Set(['not_delivered', 'inbox_full', 'no_handler']);
+
 /** So long a route is given at least before its silence until the deadline of a message counts against it. */
 const FAIR_TRY_MS = 1_000;
 /** By so much timers of Node are early. */
@@ -203,6 +206,7 @@ export class Courier {
       envelope.instance_id = request.instanceId ?? route.instanceId;
     }
     const startedAtMs = this.#parts.clock.monotonicMs();
+    const endCall = this.#parts.routes.begin(request, route);
     let isAccepted = false;
     return route.transport
       .send({ envelope, deadlineAtMs }, route.via, {
@@ -215,6 +219,7 @@ export class Courier {
       })
       .then(
         ({ outcome, reply }) => {
+          endCall?.(false);
           this.#parts.routes.worked(route);
           if (conversation !== undefined && envelope.sequence != null) {
             const end = outcome === 'queued' ? { keptAt: route.key, untilMs: deadlineAtMs } : 'processed';
@@ -229,6 +234,7 @@ export class Courier {
         },
         (cause: unknown) => {
           const failure = { cause: ofThisRoute(route, cause), startedAtMs, isAccepted };
+          endCall?.(isMembraneError(cause) && FAULTS_OF_RECEIVERS.has(cause.code));
           throw this.#noteFailure(consignment, route, failure);
         },
       );

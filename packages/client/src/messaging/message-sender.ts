@@ -178,6 +178,8 @@ export class MessageSender {
       target: id,
       instanceId,
       isBalanced,
+      // Its messages keep their order only at one instance.
+      key: stream,
       answer: 'unneeded',
       payload,
       timeoutMs,

@@ -1,4 +1,5 @@
 import type { JsonValue } from '@membrane/protocol';
+import type { Balancer } from '../balancing/balancer.js';
 import type { ClientEvents, Tell } from '../client-events.js';
 import { systemClock } from '../clock.js';
 import { findInbox, type Endpoint } from '../endpoint.js';
@@ -33,6 +34,7 @@ export interface MessagingParts {
   readonly background: RegistryApi;
   readonly resolver: Resolver | undefined;
   readonly handlers: Handlers;
+  readonly balancer: Balancer;
   readonly own: OwnRegistration;
   readonly tell: Tell;
   /** True where this very name is registered by who started this process, or by another client in it. */
@@ -150,7 +152,7 @@ export class Messaging {
   }
 
   #openSending(): Promise<Sending> {
-    const { options, api, resolver, tell, own } = this.#parts;
+    const { options, api, resolver, tell, own, balancer } = this.#parts;
     this.#sending ??= Sending.open({
       options,
       api,
@@ -158,6 +160,7 @@ export class Messaging {
       realms: this.#realms,
       replies: this.#replies,
       tell,
+      balancer,
       ownParent: () => own.lease?.parent,
       canBeReached: () => own.state === 'held',
     }).catch((error: unknown) => {

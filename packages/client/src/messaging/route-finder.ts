@@ -1,4 +1,5 @@
 import { LIMITS, type CommunicationMode, type DeliveryAttempt, type MembraneError } from '@membrane/protocol';
+import type { Balancer } from '../balancing/balancer.js';
 import type { Clock } from '../clock.js';
 import type { FoundMembrane } from '../resolver.js';
 import type { Transport } from '../transports/transport.js';
@@ -19,6 +20,8 @@ export interface RouteFinderParts {
   readonly realms: OwnRealms;
   readonly transports: Readonly<Partial<Record<CommunicationMode | 'mailbox', Transport>>>;
   readonly clock: Clock;
+  /** Chooses among the instances of an id; without it the first is taken. */
+  readonly balancer?: Pick<Balancer, 'choose' | 'begin'> | undefined;
 }
 
 /** Whom a message is for: an id, perhaps one instance of it, or any of them in turn. */
@@ -26,6 +29,8 @@ export interface RouteRequest {
   readonly target: string;
   readonly instanceId: string | undefined;
   readonly isBalanced: boolean;
+  /** Where it is balanced: what stays with one instance. */
+  readonly key?: string | undefined;
   /**
    * `wanted`: somebody waits for the handler, so that routes which rest are tried too. `needed`: and cannot be told by a
    * message, so that it goes only where an answer comes back.
@@ -50,7 +55,6 @@ export class RouteFinder {
   readonly #health: RouteHealth;
   readonly #plans = new Map<string, DirectPlan>();
   readonly #forgottenAtMs = new Map<string, number>();
-  #turn = 0;
 
   constructor(parts: RouteFinderParts) {
     this.#parts = parts;
@@ -82,23 +86,34 @@ export class RouteFinder {
 
   /** The routes of a plan that fit a request. Those that failed lately are left out. */
   choose(
-    { instances, routes }: DirectPlan,
-    { instanceId, isBalanced, answer }: RouteRequest,
+    { instances, routes, membrane }: DirectPlan,
+    { instanceId, isBalanced, answer, key }: RouteRequest,
   ): readonly Route[] {
     let chosen = routes;
     if (instanceId !== undefined) {
       chosen = instances.find((instance) => instance.instanceId === instanceId)?.routes ?? [];
     } else if (isBalanced && instances.length > 1) {
-      const start = this.#turn++ % instances.length;
-      chosen = [...instances.slice(start), ...instances.slice(0, start)].flatMap(
-        (instance) => instance.routes,
-      );
+      const first = this.#parts.balancer?.choose(membrane?.instances ?? [], { key })?.instanceId;
+      const isFirst = (instance: { instanceId: string }): boolean => instance.instanceId === first;
+      const others = instances.filter((instance) => !isFirst(instance));
+      chosen = [...instances.filter(isFirst), ...others].flatMap((instance) => instance.routes);
     }
     if (answer !== 'needed' && !this.#health.isAnyResting) return chosen;
     if (answer === 'needed') return chosen.filter((route) => !isKeeping(route));
     const isLeftOut = (route: Route): boolean =>
       (answer === 'unneeded' || isKeeping(route)) && this.#health.isResting(routeKey(route.via));
     return chosen.some(isLeftOut) ? chosen.filter((route) => !isLeftOut(route)) : chosen;
+  }
+
+  /** A balanced message is handed over. @returns what ends it, with whether the instance is to blame. */
+  begin(
+    { target, isBalanced }: RouteRequest,
+    { instanceId }: Route,
+  ): ((isFailure: boolean) => void) | undefined {
+    if (!isBalanced || instanceId === undefined) return undefined;
+    const known = this.#plans.get(target)?.membrane?.instances;
+    const instance = known?.find((each) => each.instanceId === instanceId);
+    return instance === undefined ? undefined : this.#parts.balancer?.begin(instance);
   }
 
   /** The ways of a plan that a request leaves out whose answer could not come back, and why. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isMembraneError, MembraneError, type CommunicationMode } from '@membrane/protocol';
+import type { Balancer } from '../balancing/balancer.js';
 import type { Tell } from '../client-events.js';
 import { systemClock } from '../clock.js';
 import type { ClientOptions } from '../options.js';
@@ -34,6 +35,7 @@ export interface SendingParts {
   /** As the registry has it; undefined where this client is not registered. */
   readonly ownParent: () => string | null | undefined;
   readonly canBeReached: () => boolean;
+  readonly balancer: Balancer;
 }
 
 /** Everything that a client sends messages by. */
@@ -125,6 +127,7 @@ export class Sending {
       realms: own,
       transports,
       clock,
+      balancer: parts.balancer,
     });
     const sending = new Sending(parts, { routes, transports: [stream, volume], outbox });
     if (outbox !== undefined) sending.#resumed = sending.#resumeAll(outbox);

@@ -324,7 +324,7 @@ describe('many members', () => {
     const { join, create } = await begin();
     const left = await join('oven', { instanceId: 'left', leaseToken: 'of-the-left-instance' });
     const right = await join('oven', { instanceId: 'right', leaseToken: 'of-the-right-instance' });
-    const cook = create('cook');
+    const cook = create('cook', { balancer: { strategy: 'round-robin' } });
     for (let count = 0; count < 4; count += 1) await cook.sendMessage('@any:oven', count);
     expect([left.handled.length, right.handled.length]).toEqual([2, 2]);
     const { members } = await cook.broadcast('@all:oven', 'both');

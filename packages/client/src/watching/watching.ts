@@ -1,0 +1,84 @@
+import type { MembraneError } from '@membrane/protocol';
+import { systemClock } from '../clock.js';
+import type { RegistryApi } from '../registry-api.js';
+import { toMembraneError } from '../to-membrane-error.js';
+import { MembraneReplica } from './membrane-replica.js';
+import { watchChanges, type WatchedEvent, type WatchFilter, type WatchPosition } from './watch.js';
+
+export interface WatchOptions extends WatchFilter {
+  /** `LOG:REVISION`, or a revision alone, after which it begins; from now on unless given. */
+  since?: string | undefined;
+  /** Ends the iteration. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface WatchingParts {
+  readonly api: RegistryApi;
+  /** Its calls let the process end. */
+  readonly background: RegistryApi;
+  /** False: no replica. A text: the id whose subtree it holds. */
+  readonly replica: boolean | string;
+  readonly onFailure: (error: MembraneError) => void;
+}
+
+/** The composition root of what follows the changes of a registry. */
+export class Watching {
+  readonly replica: MembraneReplica | undefined;
+  readonly #parts: WatchingParts;
+  readonly #closed = new AbortController();
+
+  constructor(parts: WatchingParts) {
+    this.#parts = parts;
+    if (parts.replica !== false) {
+      this.replica = this.#makeReplica(parts.replica === true ? undefined : parts.replica);
+      this.replica.start();
+    }
+  }
+
+  /** Ends with the signal, or `close()`. */
+  async *changes(options: WatchOptions): AsyncGenerator<WatchedEvent> {
+    const { signal, ...request } = options;
+    const { api } = this.#parts;
+    const ended = this.#closed.signal;
+    const events = watchChanges(
+      {
+        open: (query, limit) => api.openWatch(query, { signal: limit }),
+        clock: systemClock,
+        random: Math.random,
+      },
+      { ...request, signal: signal === undefined ? ended : AbortSignal.any([ended, signal]) },
+    );
+    for await (const event of events) if (event.event !== 'position') yield event;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.replica?.stop();
+  }
+
+  #makeReplica(subtree: string | undefined): MembraneReplica {
+    const { background, onFailure } = this.#parts;
+    const watch = (since: string, signal: AbortSignal): AsyncIterable<WatchedEvent | WatchPosition> =>
+      watchChanges(
+        {
+          open: (query, limit) => background.openWatch(query, { signal: limit }),
+          clock: systemClock,
+          random: Math.random,
+          onFailure: () => {
+            replica.noteConnection(false);
+          },
+        },
+        { subtree, since, signal },
+      );
+    const replica = new MembraneReplica({
+      subtree,
+      snapshot: (signal) => background.snapshot(subtree === undefined ? {} : { subtree }, { signal }),
+      watch,
+      clock: systemClock,
+      onFailure: (error) => {
+        onFailure(toMembraneError(error));
+      },
+    });
+    return replica;
+  }
+}

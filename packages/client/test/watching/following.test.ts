@@ -1,0 +1,194 @@
+import { join } from 'node:path';
+import type { WatchedEvent } from '../../src/watching/watch.js';
+import type { NamespaceClient } from '../../src/namespace-client.js';
+import { useClients } from '../support/clients.js';
+import { eventually } from '../support/eventually.js';
+import { useProcesses } from '../support/processes.js';
+import { useTemporaryDirectories } from '../support/temporary-directory.js';
+
+const { startRegistry } = useProcesses();
+const makeDirectory = useTemporaryDirectories();
+const createClient = useClients();
+
+async function begin() {
+  const data = join(await makeDirectory(), 'data');
+  const registry = await startRegistry({ data });
+  const common = { registryUrl: registry.url, receive: false };
+  const create = (id: string, options = {}): NamespaceClient =>
+    createClient(id, { ...common, ...options }).client;
+  const admin = create('admin');
+  const place = (id: string, parent: string | null = null, more = {}): Promise<unknown> =>
+    admin.registry.register({
+      id,
+      parent,
+      endpoint: 'http://127.0.0.1:1',
+      communicationMode: 'network',
+      ...more,
+    });
+  const restart = async (): Promise<void> => {
+    await registry.kill();
+    await startRegistry({ data, port: registry.port });
+  };
+  return { registry, create, admin, place, restart };
+}
+
+const nameOf = (event: WatchedEvent): string =>
+  event.event === 'reset' ? 'reset' : `${event.event} ${event.id}`;
+
+/** Ids and parents that a replica holds, and those that the registry tells of. */
+const held = async (client: NamespaceClient): Promise<string[]> =>
+  (await client.listMembranes()).map(({ id, parent }) => `${id} < ${String(parent)}`).sort();
+
+describe('a watch', () => {
+  it('tells of each change once, in order, through a restart of the registry', async () => {
+    const { create, admin, place, restart } = await begin();
+    await place('kitchen');
+    const { revision = 0 } = await admin.registry.status();
+    const told: string[] = [];
+    const stop = create('viewer').onChange((event) => told.push(nameOf(event)), { since: String(revision) });
+    await place('oven', 'kitchen');
+    await eventually('it is told', () => told.includes('registered oven'));
+    await restart();
+    await eventually('the registry is back', () =>
+      place('lamp', 'kitchen').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await eventually('it goes on', () => told.includes('registered lamp'), 30_000);
+    expect(told).toEqual(['registered oven', 'registered lamp']);
+    stop();
+  }, 120_000);
+
+  it('of a subtree tells of what enters and leaves it, and ends by its signal', async () => {
+    const { create, admin, place } = await begin();
+    for (const [id, parent] of [['a'], ['b'], ['x', 'b'], ['y', 'x']] as const)
+      await place(id, parent ?? null);
+    const told: string[] = [];
+    const end = new AbortController();
+    const { revision = 0 } = await admin.registry.status();
+    const watching = (async () => {
+      for await (const event of create('viewer').watch({
+        subtree: 'a',
+        since: String(revision),
+        signal: end.signal,
+      })) {
+        told.push(nameOf(event));
+      }
+    })();
+    await admin.move('x', 'a');
+    await eventually('what came along is told', () => told.includes('moved y'));
+    await admin.move('x', null);
+    await eventually('that it left is told', () => told.length === 3);
+    expect(told).toEqual(['moved x', 'moved y', 'moved x']);
+    end.abort();
+    await watching;
+  }, 60_000);
+
+  it('of what cannot be watched is refused', async () => {
+    const { create } = await begin();
+    const viewer = create('viewer');
+    expect(() => viewer.watch({ subtree: 'a b' })).toThrow(/subtree/);
+    expect(() => viewer.watch({ subtree: 'a', ids: ['b'] })).toThrow(/ids must not be given together/);
+    expect(() => viewer.onChange(() => undefined, { ids: [] })).toThrow(/1 to 100 ids; got 0/);
+  });
+});
+
+describe('a replica', () => {
+  it('is what the registry has, whatever happens to the tree', async () => {
+    const { create, admin, place, restart } = await begin();
+    for (const [id, parent] of [['a'], ['b'], ['c', 'b'], ['d', 'c'], ['e', 'd']] as const) {
+      await place(id, parent ?? null);
+    }
+    const viewer = create('viewer', { cache: 'watch' });
+    await viewer.replicaReady();
+    expect(await held(viewer)).toEqual(await held(admin));
+    expect(viewer.peek('e')).toMatchObject({ id: 'e', parent: 'd', isStale: false });
+    expect(await viewer.discover('nobody')).toBeUndefined();
+    const agree = async (): Promise<void> => {
+      await eventually(
+        'both agree',
+        async () => String(await held(viewer)) === String(await held(admin)),
+        30_000,
+      );
+    };
+    await admin.move('c', 'a');
+    await agree();
+    await admin.dissolve('d');
+    await agree();
+    expect(viewer.peek('e')?.parent).toBe('c');
+    await place('f', 'a');
+    await admin.divide('c', { e: 'f' });
+    await agree();
+    expect(viewer.peek('e')?.parent).toBe('f');
+    await admin.drain('f', { reason: 'new stones' });
+    await eventually('it is told', () => viewer.peek('f')?.status === 'draining');
+    await restart();
+    await eventually('the registry is back', () =>
+      place('g', 'f').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await agree();
+    expect((await viewer.ancestors('g')).map(({ id }) => id)).toEqual(['f', 'a']);
+    expect((await admin.tree('a'))[0]?.children.map(({ id }) => id)).toEqual(['f']);
+  }, 120_000);
+
+  it('serves while the registry is away, and says how old it is', async () => {
+    const { create, place, registry } = await begin();
+    await place('oven');
+    const viewer = create('viewer', { cache: 'watch' });
+    await viewer.replicaReady();
+    await registry.kill();
+    await eventually('it is noticed', () => (viewer.replicaStatus?.ageMs ?? 0) > 0);
+    expect(await viewer.discover('oven')).toMatchObject({ id: 'oven', isStale: true });
+    expect(viewer.peek('oven')?.isStale).toBe(true);
+    expect(viewer.replicaStatus).toMatchObject({ isComplete: true, size: 1 });
+  }, 60_000);
+
+  it('of a subtree holds that alone, and leaves the rest to the registry', async () => {
+    const { create, place } = await begin();
+    for (const [id, parent] of [['a'], ['x', 'a'], ['b']] as const) await place(id, parent ?? null);
+    const viewer = create('viewer', { cache: { watch: 'a' } });
+    await viewer.replicaReady();
+    expect([viewer.peek('x')?.id, viewer.peek('b')]).toEqual(['x', undefined]);
+    expect((await viewer.discover('b'))?.id).toBe('b');
+    expect(await viewer.listMembranes()).toHaveLength(3);
+  }, 60_000);
+});
+
+describe('the choice among instances', () => {
+  it('is by the strategy, passes over who drains, and learns from failures', async () => {
+    const { create, admin, place } = await begin();
+    for (const instanceId of ['1', '2', '3']) await place('oven', null, { instanceId });
+    const client = create('cook', { balancer: { strategy: 'round-robin' } });
+    const picked = new Set<string | undefined>();
+    for (let time = 0; time < 3; time += 1) picked.add((await client.pick('oven'))?.instanceId);
+    expect(picked.size).toBe(3);
+    await admin.drain('oven', { instanceId: '1' });
+    for (let time = 0; time < 20; time += 1) {
+      expect((await client.pick('oven', { strategy: 'random' }))?.instanceId).not.toBe('1');
+    }
+    const fail = (): Promise<never> => Promise.reject(new Error('too hot'));
+    const isTwo: Parameters<typeof client.pick>[1] = {
+      strategy: (all) =>
+        all.find(({ instance }) => instance.instanceId === '2') ?? (all[0] as (typeof all)[0]),
+    };
+    for (let time = 0; time < 5; time += 1)
+      await expect(client.use('oven', fail, isTwo)).rejects.toThrow('too hot');
+    expect(await client.use('oven', ({ instanceId }) => Promise.resolve(instanceId))).toBe('3');
+    expect(await client.pick('nobody')).toBeUndefined();
+    await expect(client.use('nobody', fail)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(client.pick('oven', { strategy: 'best' as never })).rejects.toThrow(
+      /strategy must be one of/,
+    );
+  }, 60_000);
+});
+
+it.each([
+  [{ strategy: 'fastest' as never }, 'balancer.strategy must be one of "round-robin"'],
+  [{ subsetSize: 0 }, 'balancer.subsetSize must be a whole number from 1'],
+])('the setting %p is refused', (balancer, message) => {
+  expect(() => createClient('x', { balancer })).toThrow(message);
+});
