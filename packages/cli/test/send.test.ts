@@ -331,12 +331,21 @@ describe('request', () => {
     });
   });
 
-  it('exits by 6 where nobody answers in time', async () => {
+  it('exits by 6 where its receiver is away, and says what was tried', async () => {
+    const user = await begin();
+    await interrupt(await startReceiver(user, 'oven'));
+    const { code, stdout, stderr } = await user.membrane(['request', 'oven', 'x', '--timeout', '300ms']);
+    expect([code, stdout]).toEqual([6, '']);
+    expect(stderr).toContain('membrane: "oven" was not reached in time: no membrane "oven" is registered');
+  });
+
+  it('exits by 4 at once where nobody has the name', async () => {
     const { membrane } = await begin();
-    expect(await membrane(['request', 'oven', 'x', '--timeout', '300ms'])).toEqual({
-      code: 6,
+    expect(await membrane(['request', 'oven', 'x', '--timeout', '60s'])).toEqual({
+      code: 4,
       stdout: '',
-      stderr: 'membrane: "oven" was not reached in time: no membrane "oven" is registered\n',
+      stderr:
+        'membrane: no membrane "oven" is registered, or was lately; `membrane list` shows who is there\n',
     });
   });
 });
