@@ -66,7 +66,7 @@ export class ReplicaTable {
       this.#removeBelow(id);
       return !this.#hasOrphans();
     } else if (record !== undefined) {
-      this.#put({ ...record, lastHeartbeat: timestamp, detached: false } as Membrane);
+      this.#put({ ...record, lastHeartbeat: timestamp, detached: false });
     }
     return true;
   }

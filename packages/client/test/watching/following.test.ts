@@ -43,7 +43,7 @@ describe('a watch', () => {
   it('tells of each change once, in order, through a restart of the registry', async () => {
     const { create, admin, place, restart } = await begin();
     await place('kitchen');
-    const { revision = 0 } = await admin.registry.status();
+    const { revision } = await admin.registry.status();
     const told: string[] = [];
     const stop = create('viewer').onChange((event) => told.push(nameOf(event)), { since: String(revision) });
     await place('oven', 'kitchen');
@@ -66,7 +66,7 @@ describe('a watch', () => {
       await place(id, parent ?? null);
     const told: string[] = [];
     const end = new AbortController();
-    const { revision = 0 } = await admin.registry.status();
+    const { revision } = await admin.registry.status();
     const watching = (async () => {
       for await (const event of create('viewer').watch({
         subtree: 'a',
