@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { messageKey } from '@membrane/protocol';
 import type { KnownEnvelope } from '../messaging/message.js';
 
 /** UUIDs of version 7 sort by the time at which they were made, and those of this SDK in the order too. */
@@ -18,9 +19,11 @@ const KEPT_CHARACTERS = 40;
  * The file of a message: a function of the message alone, so that one which is delivered again takes the place of the
  * first, and sorted by when the message was made.
  */
-export function messageFileName({ id, sender, timestamp }: KnownEnvelope): string {
+export function messageFileName(envelope: KnownEnvelope): string {
+  const { id, timestamp } = envelope;
   if (UUID_V7.test(id)) return `${id}.json`;
-  return `${timePrefix(timestamp == null ? Date.now() : timestamp * 1_000)}-x${hash(`${sender} ${id}`)}.json`;
+  const time = timePrefix(timestamp == null ? Date.now() : timestamp * 1_000);
+  return `${time}-x${hash(messageKey(envelope))}.json`;
 }
 
 /** A time as UUIDs of version 7 begin, to sort among them. */

@@ -52,6 +52,18 @@ function observeFiles(failAt?: (call: string) => boolean): { files: WriterFiles;
 }
 
 describe('a message over a shared volume', () => {
+  it('of a foreign sender does not take the place of another one with its id', async () => {
+    const { root, directory, to } = await makeVolume();
+    const transport = openTransport(root);
+    const foreign = (payload: number) => {
+      const { envelope, deadlineAtMs } = message(payload, { timeoutMs: 10_000 });
+      const { session, sequence, ...rest } = envelope;
+      return { envelope: { ...rest, id: '1', timestamp: 1 }, deadlineAtMs };
+    };
+    for (const payload of [1, 2, 2]) await transport.send(foreign(payload), to);
+    expect(await namesIn(directory, 'new')).toHaveLength(2);
+  });
+
   it('is queued as one whole file that nobody but its receiver needs', async () => {
     const { root, directory, to } = await makeVolume();
     const sent = message({ bread: 'rye' }, { timeoutMs: 10_000 });
