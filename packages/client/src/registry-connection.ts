@@ -1,9 +1,17 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { fromProblem, isMembraneError, MembraneError, REVISION_HEADER } from '@membrane/protocol';
+import { isMembraneError, MembraneError } from '@membrane/protocol';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { Readable } from 'node:stream';
 import { letProcessEnd } from './let-process-end.js';
+import {
+  isBrokenConnection,
+  isSuccess,
+  readJson,
+  summarize,
+  toRefusal,
+  withoutRequest,
+} from './registry-failure.js';
 
 /** Requests of one process at once, to one registry; more wait their turn. */
 const MAX_SOCKETS = 64;
@@ -48,9 +56,6 @@ export interface StreamRequest {
   readonly mediaType: string;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** Longest problem document that is read. */
-const MAX_PROBLEM_BYTES = 64 * 1024;
 
 /**
  * Requests to one of several registries, over connections that are kept. Where one is away, loading, or cannot write,
@@ -267,59 +272,4 @@ export class RegistryConnection {
   #assertOpen(): void {
     if (this.#isClosed) throw new MembraneError('client_closed', 'this client was closed');
   }
-}
-
-function toRefusal(url: string, path: string, response: AxiosResponse<unknown>): MembraneError {
-  const retryAfterS = Number(response.headers['retry-after'] ?? Number.NaN);
-  const problem = fromProblem(response.data, Number.isFinite(retryAfterS) ? retryAfterS * 1_000 : undefined);
-  // Who has looked for a membrane says by which state: anything else has not even understood the path.
-  const isFarFromIt = problem?.code === 'not_found' && !(REVISION_HEADER.toLowerCase() in response.headers);
-  return (
-    (isFarFromIt ? undefined : problem) ??
-    new MembraneError(
-      'registry_unreachable',
-      `${url} is no Membrane registry: it answered ${path} with status ${response.status}`,
-    )
-  );
-}
-
-/** Undefined where it is none. */
-async function readJson(body: Readable): Promise<unknown> {
-  let text = '';
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    text += chunk.toString();
-    if (text.length > MAX_PROBLEM_BYTES) return undefined;
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The error of axios holds the whole request, and with it the lease token: what is printed, or logged, must not. */
-function withoutRequest(error: unknown): unknown {
-  if (!axios.isAxiosError(error)) return error;
-  const { message, code, cause } = error;
-  return Object.assign(new Error(message, { cause }), code === undefined ? {} : { code });
-}
-
-/** 202: it is kept, and somebody else goes on with it. */
-function isSuccess(status: number): boolean {
-  return status === 200 || status === 202;
-}
-
-/** A registry that answers, if only that it cannot, tells more than one that is silent. */
-function summarize(failures: readonly MembraneError[]): MembraneError {
-  const [first] = failures;
-  if (first === undefined) throw new Error('a connection without a URL');
-  const answered = failures.find(({ code }) => code !== 'registry_unreachable');
-  if (answered !== undefined || failures.length === 1) return answered ?? first;
-  return new MembraneError('registry_unreachable', failures.map(({ message }) => message).join('; '), {
-    cause: first.cause,
-  });
-}
-
-function isBrokenConnection(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && ['ECONNRESET', 'EPIPE'].includes(String(cause.code));
 }
