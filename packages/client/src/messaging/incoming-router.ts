@@ -1,9 +1,11 @@
 import { DEFAULT_INSTANCE_ID, LIMITS, MembraneError, type JsonValue } from '@membrane/protocol';
 import { toMembraneError } from '../to-membrane-error.js';
 import type { Receipt } from './courier.js';
+import type { SendOptions } from './delivery.js';
 import type { HandlingResult, MessageTaker, TakeOptions } from './message-taker.js';
 import type { KnownEnvelope } from './message.js';
 import { FAILURE_TYPE, RESULT_TYPE, type ReplyBook } from './reply-book.js';
+import type { Member } from './target-finder.js';
 
 /** Messages of others that are passed on at once. */
 const MAX_FORWARDS = 1_000;
@@ -23,7 +25,7 @@ export interface IncomingRouterParts {
   readonly replies: ReplyBook;
   readonly forward: (envelope: KnownEnvelope, ttlMs: number) => Promise<Receipt>;
   /** Sends what became of a message to who wants to know. */
-  readonly sendReply: (to: string, type: string, payload: JsonValue, messageId: string) => void;
+  readonly sendReply: (to: Member, payload: JsonValue, options: Pick<SendOptions, 'type' | 'correlationId'>) => void;
 }
 
 /** Decides whom a message that came is for: a handler of this client, somebody who waits for a reply, or others. */
@@ -101,14 +103,15 @@ export class IncomingRouter implements MessageTaker {
     { isKept }: TakeOptions,
     onDone: (result: HandlingResult) => void,
   ): (result: HandlingResult) => void {
-    const { reply_to: replyTo } = envelope;
+    const { reply_to: replyTo, reply_to_instance: instanceId, id: correlationId } = envelope;
     if (!isKept || replyTo == null) return onDone;
+    const to = { id: replyTo, instanceId: instanceId ?? undefined };
     return (result) => {
       onDone(result);
       if (result.outcome === 'processed') {
-        this.#parts.sendReply(replyTo, RESULT_TYPE, result.reply ?? null, envelope.id);
+        this.#parts.sendReply(to, result.reply ?? null, { type: RESULT_TYPE, correlationId });
       } else if (result.outcome === 'failed' && result.error.code === 'handler_failed') {
-        this.#parts.sendReply(replyTo, FAILURE_TYPE, result.error.message, envelope.id);
+        this.#parts.sendReply(to, result.error.message, { type: FAILURE_TYPE, correlationId });
       }
     };
   }

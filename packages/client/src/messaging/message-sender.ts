@@ -52,7 +52,7 @@ export class MessageSender {
     if (target?.kind !== 'one') return this.#sendFound(text, payload, options);
     try {
       this.#check(payload, options);
-      const member = { id: target.id, instanceId: undefined, isBalanced: false };
+      const member = { id: target.id, instanceId: undefined };
       return this.#send(this.#toDispatch(member, payload, options), options).then(toDelivery);
     } catch (error) {
       return rejectWith(error);
@@ -66,8 +66,16 @@ export class MessageSender {
     return reply ?? null;
   }
 
-  reply({ id, replyTo, sender }: Message, payload: JsonValue, options: SendOptions): Promise<Delivery> {
-    return this.send(replyTo ?? sender, payload, { type: REPLY_TYPE, ...options, correlationId: id });
+  reply(message: Message, payload: JsonValue, options: SendOptions): Promise<Delivery> {
+    const { id: correlationId, replyTo, sender, replyToInstance } = message;
+    const member = { id: replyTo ?? sender, instanceId: replyToInstance };
+    return this.sendTo(member, payload, { type: REPLY_TYPE, ...options, correlationId });
+  }
+
+  /** To an id, or one instance of it. */
+  async sendTo(member: Member, payload: JsonValue, options: SendOptions): Promise<Delivery> {
+    this.#check(payload, options);
+    return toDelivery(await this.#send(this.#toDispatch(member, payload, options), options));
   }
 
   /**
@@ -100,7 +108,7 @@ export class MessageSender {
   ): Promise<MemberReport> {
     const member = { id, instanceId };
     try {
-      const dispatch = this.#toDispatch({ ...member, isBalanced: false }, payload, options);
+      const dispatch = this.#toDispatch(member, payload, options);
       const delivery = toDelivery(await this.#send(dispatch, options));
       return { ...member, result: delivery.outcome === 'queued' ? 'queued' : 'delivered', delivery };
     } catch (cause) {
@@ -131,16 +139,14 @@ export class MessageSender {
   async #dispatch(text: string, payload: JsonValue, options: SendOptions): Promise<Dispatch> {
     const target = parseTarget(text);
     this.#check(payload, options);
-    const isBalanced = target.kind === 'any';
-    if (isBalanced || target.kind === 'one') {
-      return this.#toDispatch({ id: target.id, instanceId: undefined, isBalanced }, payload, options);
+    if (target.kind === 'any' || target.kind === 'one') {
+      return this.#toDispatch({ id: target.id, instanceId: undefined }, payload, options);
     }
     const { found: id, timeoutMs } = await this.#find(
       (signal) => this.#parts.targets.findOne(target, signal),
       options,
     );
-    const member = { id, instanceId: undefined, isBalanced };
-    return this.#toDispatch(member, payload, { ...options, timeoutMs });
+    return this.#toDispatch({ id, instanceId: undefined }, payload, { ...options, timeoutMs });
   }
 
   /**
@@ -168,7 +174,7 @@ export class MessageSender {
 
   /** @param options checked ones */
   #toDispatch(
-    { id, instanceId, isBalanced }: Member & { isBalanced: boolean },
+    { id, instanceId }: Member,
     payload: JsonValue,
     options: SendOptions,
   ): Dispatch {
@@ -177,7 +183,6 @@ export class MessageSender {
       messageId: newMessageId(),
       target: id,
       instanceId,
-      isBalanced,
       // Its messages keep their order only at one instance.
       key: stream,
       answer: 'unneeded',

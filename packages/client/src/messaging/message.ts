@@ -19,6 +19,8 @@ export interface Message {
   readonly path: readonly string[];
   /** Who wants the reply, where the sender asked for one. */
   readonly replyTo: string | undefined;
+  /** Which instance of it. */
+  readonly replyToInstance: string | undefined;
   /** The message that this one answers. */
   readonly correlationId: string | undefined;
   /** W3C Trace Context. */
@@ -40,6 +42,7 @@ export function toMessage(envelope: KnownEnvelope): Message {
     attempt: envelope.attempt ?? 1,
     path: envelope.path ?? [],
     replyTo: envelope.reply_to ?? undefined,
+    replyToInstance: envelope.reply_to_instance ?? undefined,
     correlationId: envelope.correlation_id ?? undefined,
     traceparent: envelope.traceparent ?? undefined,
   };

@@ -11,6 +11,7 @@ import type { Resolver } from '../resolver.js';
 import { DeadLetterDirectory } from '../transports/dead-letter-directory.js';
 import { MailboxCollector } from '../transports/mailbox-collector.js';
 import { DeadLetters, type DeadLetterPlace } from './dead-letters.js';
+import type { SendOptions } from './delivery.js';
 import type { Handlers } from './handlers.js';
 import { Inbox } from './inbox.js';
 import { IncomingRouter } from './incoming-router.js';
@@ -20,6 +21,7 @@ import { Realms } from './realms.js';
 import { ReceivingEnd } from './receiving-end.js';
 import { ReplyBook } from './reply-book.js';
 import { Sending } from './sending.js';
+import type { Member } from './target-finder.js';
 
 /** How long handlers may take to return when the client is closed, in milliseconds. */
 const CLOSE_GRACE_MS = 2_000;
@@ -70,7 +72,7 @@ export class Messaging {
       inbox: this.#inbox,
       replies: this.#replies,
       forward: async (envelope, ttlMs) => (await this.#openSending()).forward(envelope, ttlMs),
-      sendReply: (to, type, payload, messageId) => void this.#sendReply(to, type, payload, messageId),
+      sendReply: (to, payload, options) => void this.#sendReply(to, payload, options),
     });
     this.#receiving = new ReceivingEnd({
       options,
@@ -162,7 +164,7 @@ export class Messaging {
       tell,
       balancer,
       ownParent: () => own.lease?.parent,
-      canBeReached: () => own.state === 'held',
+      ownInstanceId: () => (own.state === 'held' ? own.instanceId : undefined),
     }).catch((error: unknown) => {
       this.#sending = undefined;
       throw error;
@@ -170,10 +172,10 @@ export class Messaging {
     return this.#sending;
   }
 
-  async #sendReply(to: string, type: string, payload: JsonValue, correlationId: string): Promise<void> {
+  async #sendReply(to: Member, payload: JsonValue, options: SendOptions): Promise<void> {
     try {
       const sender = await this.sender();
-      await sender.send(to, payload, { type, correlationId, timeoutMs: REPLY_TIMEOUT_MS });
+      await sender.sendTo(to, payload, { ...options, timeoutMs: REPLY_TIMEOUT_MS });
     } catch {
       // Told by the event of a dead letter.
     }

@@ -29,6 +29,8 @@ export interface MessengerParts {
   readonly outbox: Outbox | undefined;
   readonly maxPendingMessages: number;
   readonly handlerTries: number;
+  /** Of this client; undefined where it is not registered. */
+  readonly ownInstanceId: () => string | undefined;
 }
 
 /** What is to be sent, checked. */
@@ -96,7 +98,7 @@ export class Messenger {
     const request = {
       target: target ?? '',
       instanceId: instanceId ?? undefined,
-      isBalanced: false,
+      key: stream ?? undefined,
       answer: 'unneeded',
     } as const;
     const conversation = this.#conversation(nameOf(request), request.instanceId);
@@ -117,7 +119,7 @@ export class Messenger {
       request: {
         target: envelope.target ?? this.#parts.id,
         instanceId: envelope.instance_id ?? undefined,
-        isBalanced: false,
+        key: envelope.stream ?? undefined,
         answer: 'unneeded',
       },
       conversation: undefined,
@@ -287,7 +289,10 @@ export class Messenger {
     if (dispatch.instanceId !== undefined) envelope.instance_id = dispatch.instanceId;
     if (stream !== undefined) envelope.stream = stream;
     if (type !== undefined) envelope.type = type;
-    if (replyTo !== undefined) envelope.reply_to = replyTo;
+    if (replyTo !== undefined) {
+      envelope.reply_to = replyTo;
+      if (replyTo === sender) envelope.reply_to_instance = this.#parts.ownInstanceId();
+    }
     if (correlationId !== undefined) envelope.correlation_id = correlationId;
     if (traceparent !== undefined) envelope.traceparent = traceparent;
     return envelope;

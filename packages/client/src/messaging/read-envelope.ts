@@ -49,6 +49,7 @@ function looksLikeEnvelope(value: unknown): value is Envelope {
     (isAbsent(envelope.stream) || isLabel(envelope.stream)) &&
     isAbsentOrCount(envelope.floor, 1) &&
     (isAbsent(envelope.reply_to) || isName(envelope.reply_to, LIMITS.maxIdLength)) &&
+    (isAbsent(envelope.reply_to_instance) || isName(envelope.reply_to_instance, LIMITS.maxNameLength)) &&
     (isAbsent(envelope.correlation_id) || isName(envelope.correlation_id, LIMITS.maxMessageNameLength)) &&
     (isAbsent(envelope.path) || isPath(envelope.path)) &&
     (isAbsent(envelope.traceparent) || isShortText(envelope.traceparent, MAX_TRACEPARENT_LENGTH))

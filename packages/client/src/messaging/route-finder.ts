@@ -24,12 +24,12 @@ export interface RouteFinderParts {
   readonly balancer?: Pick<Balancer, 'choose' | 'begin'> | undefined;
 }
 
-/** Whom a message is for: an id, perhaps one instance of it, or any of them in turn. */
+/** Whom a message is for: one instance of an id, or any. */
 export interface RouteRequest {
   readonly target: string;
+  /** Undefined: whichever is chosen. */
   readonly instanceId: string | undefined;
-  readonly isBalanced: boolean;
-  /** Where it is balanced: what stays with one instance. */
+  /** What stays with one instance. */
   readonly key?: string | undefined;
   /**
    * `wanted`: somebody waits for the handler, so that routes which rest are tried too. `needed`: and cannot be told by a
@@ -87,12 +87,12 @@ export class RouteFinder {
   /** The routes of a plan that fit a request. Those that failed lately are left out. */
   choose(
     { instances, routes, membrane }: DirectPlan,
-    { instanceId, isBalanced, answer, key }: RouteRequest,
+    { instanceId, answer, key }: RouteRequest,
   ): readonly Route[] {
     let chosen = routes;
     if (instanceId !== undefined) {
       chosen = instances.find((instance) => instance.instanceId === instanceId)?.routes ?? [];
-    } else if (isBalanced && instances.length > 1) {
+    } else if (instances.length > 1) {
       const first = this.#parts.balancer?.choose(membrane?.instances ?? [], { key })?.instanceId;
       const isFirst = (instance: { instanceId: string }): boolean => instance.instanceId === first;
       const others = instances.filter((instance) => !isFirst(instance));
@@ -105,14 +105,14 @@ export class RouteFinder {
     return chosen.some(isLeftOut) ? chosen.filter((route) => !isLeftOut(route)) : chosen;
   }
 
-  /** A balanced message is handed over. @returns what ends it, with whether the instance is to blame. */
-  begin(
-    { target, isBalanced }: RouteRequest,
-    { instanceId }: Route,
-  ): ((isFailure: boolean) => void) | undefined {
-    if (!isBalanced || instanceId === undefined) return undefined;
+  /**
+   * A message is handed to one of several instances.
+   * @returns what ends it, with whether the instance is to blame
+   */
+  begin({ target }: RouteRequest, { instanceId }: Route): ((isFailure: boolean) => void) | undefined {
     const known = this.#plans.get(target)?.membrane?.instances;
-    const instance = known?.find((each) => each.instanceId === instanceId);
+    if (instanceId === undefined || known === undefined || known.length < 2) return undefined;
+    const instance = known.find((each) => each.instanceId === instanceId);
     return instance === undefined ? undefined : this.#parts.balancer?.begin(instance);
   }
 
@@ -247,7 +247,7 @@ export class RouteFinder {
 }
 
 function toRelay(target: string): RouteRequest {
-  return { target, instanceId: undefined, isBalanced: false, answer: 'unneeded' };
+  return { target, instanceId: undefined, answer: 'unneeded' };
 }
 
 /** Who is well first, who drains last; the registry's order among equals. */

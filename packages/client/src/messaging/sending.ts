@@ -34,7 +34,8 @@ export interface SendingParts {
   readonly tell: Tell;
   /** As the registry has it; undefined where this client is not registered. */
   readonly ownParent: () => string | null | undefined;
-  readonly canBeReached: () => boolean;
+  /** Undefined where this client is not registered. */
+  readonly ownInstanceId: () => string | undefined;
   readonly balancer: Balancer;
 }
 
@@ -75,6 +76,7 @@ export class Sending {
       outbox,
       maxPendingMessages: messaging.maxPendingMessages,
       handlerTries: messaging.handlerTries,
+      ownInstanceId: parts.ownInstanceId,
     });
     this.sender = new MessageSender({
       id,
@@ -88,7 +90,7 @@ export class Sending {
       replies,
       clock,
       defaultTimeoutMs: messaging.sendTimeoutMs,
-      canBeReached: parts.canBeReached,
+      canBeReached: () => parts.ownInstanceId() !== undefined,
     });
     if (outbox === undefined) return;
     const resume = ({ envelope, deadlineAtMs }: { envelope: KnownEnvelope; deadlineAtMs: number }): void =>

@@ -13,7 +13,7 @@ export interface TargetFinderParts {
 /** One receiver of a message to many. */
 export interface Member {
   readonly id: string;
-  /** Undefined: whichever instance is the first. */
+  /** Undefined: whichever instance is chosen. */
   readonly instanceId: string | undefined;
 }
 

@@ -110,7 +110,7 @@ function begin(
   const courier = new Courier({ routes, clock, random: () => 0 });
   const consign = (given: Partial<Consignment> = {}): Consignment => ({
     envelope: { id: 'm', sender: 'cook', target: 'oven', payload: 1, attempt: 1 },
-    request: { target: 'oven', instanceId: undefined, isBalanced: false, answer: 'unneeded' },
+    request: { target: 'oven', instanceId: undefined, answer: 'unneeded' },
     conversation: undefined,
     deadlineAtMs: clock.monotonicMs() + 10_000,
     handlerTries: 3,
@@ -188,7 +188,7 @@ describe('a message', () => {
     await courier.deliver(
       consign({
         onAccepted,
-        request: { target: 'kitchen', instanceId: undefined, isBalanced: false, answer: 'unneeded' },
+        request: { target: 'kitchen', instanceId: undefined, answer: 'unneeded' },
       }),
     );
     expect(accepted).toEqual(['ipc']);
@@ -280,7 +280,7 @@ describe('a message', () => {
       'oven-volume': [QUEUED],
     });
     await courier.deliver(consign());
-    const request = { target: 'oven', instanceId: undefined, isBalanced: false } as const;
+    const request = { target: 'oven', instanceId: undefined } as const;
     await courier.deliver(consign({ request: { ...request, answer: 'wanted' } }));
     expect(addressesOf(transport)).toEqual(['oven-socket', 'oven-volume', 'oven-socket']);
     const cut = begin({ 'oven-volume': [QUEUED], oven: [QUEUED] });

@@ -325,14 +325,25 @@ describe('many members', () => {
     const left = await join('oven', { instanceId: 'left', leaseToken: 'of-the-left-instance' });
     const right = await join('oven', { instanceId: 'right', leaseToken: 'of-the-right-instance' });
     const cook = create('cook', { balancer: { strategy: 'round-robin' } });
-    for (let count = 0; count < 4; count += 1) await cook.sendMessage('@any:oven', count);
-    expect([left.handled.length, right.handled.length]).toEqual([2, 2]);
+    for (const target of ['oven', 'oven', '@any:oven', '@any:oven']) await cook.sendMessage(target, 'turn');
+    for (const target of ['oven', '@any:oven']) await cook.request(target, 'turn');
+    expect([left.handled.length, right.handled.length]).toEqual([3, 3]);
     const { members } = await cook.broadcast('@all:oven', 'both');
     expect(members.map(({ instanceId, result }) => [instanceId, result]).sort()).toEqual([
       ['left', 'delivered'],
       ['right', 'delivered'],
     ]);
     expect([left.handled.at(-1), right.handled.at(-1)]).toEqual(['both', 'both']);
+  });
+
+  it('of one id each get the replies to what they ask', async () => {
+    const { join } = await begin();
+    // No answer comes back by a directory: they come as messages.
+    await join('oven', { modes: ['shared-volume'] });
+    const left = await join('cook', { instanceId: 'left', leaseToken: 'of-the-left-instance' });
+    const right = await join('cook', { instanceId: 'right', leaseToken: 'of-the-right-instance' });
+    const asked = [left, right, left, right, left, right].map(({ client }) => client.request('oven', 'hot?'));
+    expect(await Promise.all(asked)).toEqual(Array(6).fill('oven has it'));
   });
 });
 

@@ -63,6 +63,7 @@ function begin() {
     outbox: undefined,
     maxPendingMessages: 1_000,
     handlerTries: 1,
+    ownInstanceId: () => undefined,
   });
   let count = 0;
   const send = (payload: Message['payload'], stream?: string) => {
@@ -70,7 +71,6 @@ function begin() {
       messageId: `m${(count += 1)}`,
       target: 'oven',
       instanceId: undefined,
-      isBalanced: false,
       answer: 'unneeded',
       payload,
       timeoutMs: 600_000,
