@@ -34,6 +34,8 @@ export class OrderedStream<Entry extends Held> {
   #running: Entry | undefined;
   /** When one came that others waited for: more of them are likely to be on their way. */
   #filledAtMs = 0;
+  /** When a gap was given up: what a directory or a mailbox keeps behind it may have found no room until then. */
+  #gaveUpAtMs = 0;
   /** The last one that had begun and was not handled: it has its time to come again. */
   #returned: { sequence: number; atMs: number } | undefined;
   /** What is missing behind the mark is waited for until the time of one that is held has run out. */
@@ -141,7 +143,10 @@ export class OrderedStream<Entry extends Held> {
     return true;
   }
 
-  /** Each of those held waits for its own time: then all before it that are missing are given up together. */
+  /**
+   * Each of those held waits for its own time: then all before it that are missing are given up together; only the next
+   * gap, where they are kept.
+   */
   #waitForGap(newest: Entry | undefined): void {
     const isSameGap = this.#wait?.mark === this.#mark;
     // Those that were there before have been looked at.
@@ -155,12 +160,13 @@ export class OrderedStream<Entry extends Held> {
       first = entry;
     }
     if (first === undefined) return;
-    const { sequence } = first;
+    const { sequence, isKept } = first;
     this.#stopWaiting();
     const timer = this.#clock.setTimer(
       () => {
         this.#wait = undefined;
-        this.raiseFloor(sequence);
+        this.#gaveUpAtMs = this.#clock.monotonicMs();
+        this.raiseFloor(isKept ? this.#lowestHeld() : sequence);
       },
       Math.max(0, untilMs - this.#clock.monotonicMs()),
     );
@@ -169,7 +175,7 @@ export class OrderedStream<Entry extends Held> {
 
   #giveUpAtMs({ takenAtMs, expiresAtMs, isKept }: Entry): number {
     const returnedAtMs = this.#returned?.sequence === this.#mark + 1 ? this.#returned.atMs : 0;
-    const sinceMs = Math.max(takenAtMs, returnedAtMs, this.#filledAtMs);
+    const sinceMs = Math.max(takenAtMs, returnedAtMs, this.#filledAtMs, isKept ? this.#gaveUpAtMs : 0);
     return Math.min(
       sinceMs + (isKept ? MAX_HOLD_KEPT_MS : MAX_HOLD_MS),
       takenAtMs + HOLD_SHARE * (expiresAtMs - takenAtMs),

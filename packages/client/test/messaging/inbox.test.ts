@@ -363,6 +363,26 @@ describe('a stream', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('gives up one gap after the other where they are kept: what is missing may have found no room before', () => {
+    const { handlers, clock, offer } = begin();
+    const got: string[] = [];
+    handlers.onMessage(({ id }) => void got.push(id));
+    // Kept elsewhere, it came first, and waits the longest.
+    for (const sequence of [9, 4]) offer(inStream(sequence, 1), { isKept: true });
+    clock.advance(30_001);
+    expect(got).toEqual(['s4']);
+    for (const sequence of [5, 6, 7, 8]) {
+      clock.advance(20_000);
+      offer(inStream(sequence, 1), { isKept: true });
+    }
+    expect(got).toEqual(['s4', 's5', 's6', 's7', 's8', 's9']);
+    // No message waits longer than its deadline allows.
+    for (const sequence of [12, 14]) offer({ ...inStream(sequence, 1), ttl_ms: 40_000 }, { isKept: true });
+    clock.advance(36_001);
+    expect(got.slice(6)).toEqual(['s12', 's14']);
+    expect(clock.pending).toBe(0);
+  });
+
   it('gives one that failed its time to come again, however long it took', async () => {
     const { handlers, clock, offer } = begin();
     const { handler, settle, started } = manual();
