@@ -185,7 +185,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async register(options: RegisterOptions = {}): Promise<Lease> {
     this.#assertOpen();
     const lease = await this.#own.register(options, true);
-    this.#resolver?.forget(this.id);
+    this.#noteOwnChange(this.id, lease.revision);
     return lease;
   }
 
@@ -224,8 +224,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#assertOpen();
     this.#forgetAuto?.();
     this.#resolver?.forget(this.id);
-    await this.#own.deregister(options);
-    this.#resolver?.forget(this.id);
+    this.#noteOwnChange(this.id, await this.#own.deregister(options));
   }
 
   /**
@@ -247,11 +246,12 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     { useCache = true, ...call }: DiscoverOptions = {},
   ): Promise<FoundMembrane | undefined> {
     this.#assertOpen();
-    const known = useCache ? this.#replica?.get(id) : undefined;
+    const isBehind = this.#replica?.isBehind === true;
+    const known = useCache && !isBehind ? this.#replica?.get(id) : undefined;
     if (known === 'absent') return undefined;
     if (known !== undefined && known !== 'unknown') return known;
     if (this.#resolver !== undefined) {
-      return this.#resolver.resolve(id, { useCache, ...call });
+      return this.#resolver.resolve(id, { useCache: useCache && !isBehind, ...call });
     }
     const found = await this.#api.discover(id, call);
     return found === undefined ? undefined : { ...found, isStale: false };
@@ -340,16 +340,16 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async move(id: string, parent: string | null, options: TreeChangeOptions = {}): Promise<void> {
     this.#assertOpen();
     const { ifRevision, ...call } = options;
-    await this.#api.move({ id, parent, ...(ifRevision === undefined ? {} : { ifRevision }) }, call);
-    this.#resolver?.forget(id);
+    const request = { id, parent, ...(ifRevision === undefined ? {} : { ifRevision }) };
+    this.#noteOwnChange(id, (await this.#api.move(request, call)).revision);
   }
 
   /** Ends a membrane; its children and its messages belong to its parent. Its holder is told `removed`. */
   async dissolve(id: string, options: TreeChangeOptions = {}): Promise<void> {
     this.#assertOpen();
     const { ifRevision, ...call } = options;
-    await this.#api.dissolve({ id, ...(ifRevision === undefined ? {} : { ifRevision }) }, call);
-    this.#resolver?.forget(id);
+    const request = { id, ...(ifRevision === undefined ? {} : { ifRevision }) };
+    this.#noteOwnChange(id, (await this.#api.dissolve(request, call)).revision);
   }
 
   /**
@@ -363,11 +363,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   ): Promise<void> {
     this.#assertOpen();
     const { ifRevision, ...call } = options;
-    await this.#api.divide(
-      { id, heirs: { ...heirs }, ...(ifRevision === undefined ? {} : { ifRevision }) },
-      call,
-    );
-    this.#resolver?.forget(id);
+    const request = { id, heirs: { ...heirs }, ...(ifRevision === undefined ? {} : { ifRevision }) };
+    this.#noteOwnChange(id, (await this.#api.divide(request, call)).revision);
   }
 
   /** Takes a membrane, or one instance, out of service, or back: it stays registered, and gets nothing new. */
@@ -380,14 +377,14 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       ...(instanceId === undefined ? {} : { instanceId }),
       ...(reason === undefined ? {} : { reason }),
     };
-    await this.#api.drain(request, call);
-    this.#resolver?.forget(id);
+    this.#noteOwnChange(id, (await this.#api.drain(request, call)).revision);
   }
 
   /** All membranes of the namespace that fit; `iterateMembranes` holds one page at a time. */
   async listMembranes(filter: ListFilter = {}, call?: CallOptions): Promise<Membrane[]> {
     this.#assertOpen();
-    const known = filter.subtree === undefined ? this.#replica?.list(filter) : undefined;
+    const replica = this.#replica?.isBehind === true ? undefined : this.#replica;
+    const known = filter.subtree === undefined ? replica?.list(filter) : undefined;
     if (known !== undefined) return known;
     return this.#api.listMembranes(filter, call);
   }
@@ -441,8 +438,9 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async replicaReady({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const { cache } = this.options;
     if (cache === false || cache.watch === false) return;
-    await (await this.#loadWatching()).replica?.ready(signal);
+    this.#assertOpen();
     signal?.throwIfAborted();
+    await (await this.#loadWatching()).replicaReady(signal);
   }
 
   /**
@@ -593,6 +591,12 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     await messaging?.close(signal);
     await (await this.#watching?.catch(() => undefined))?.close();
     this.#shared.release();
+  }
+
+  /** What this client changed itself it finds changed, whatever it remembers. */
+  #noteOwnChange(id: string, revision: number | undefined): void {
+    this.#resolver?.forget(id);
+    if (revision !== undefined) this.#replica?.noteOwnChange(revision);
   }
 
   async *#watch(options: WatchOptions): AsyncGenerator<WatchedEvent> {

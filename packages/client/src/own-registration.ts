@@ -129,9 +129,10 @@ export class OwnRegistration {
     }
   }
 
-  async deregister(options: DeregisterOptions): Promise<void> {
+  /** @returns the revision of its end; undefined where it had gone already. */
+  async deregister(options: DeregisterOptions): Promise<number | undefined> {
     this.#callOffAll('the registration was called off');
-    await waitWithSignal(
+    return waitWithSignal(
       this.#inTurn(() => this.#deregister(options)),
       options.signal,
     );
@@ -153,26 +154,25 @@ export class OwnRegistration {
   async close(deregister: boolean, signal: AbortSignal | undefined): Promise<void> {
     this.#callOffAll('this client was closed');
     try {
-      const closed = this.#inTurn(() =>
-        deregister && this.#mayBeRegistered ? this.#deregister({ signal }) : this.#release(signal),
-      );
+      const closed = this.#inTurn(async () => {
+        await (deregister && this.#mayBeRegistered ? this.#deregister({ signal }) : this.#release(signal));
+      });
       await waitWithSignal(closed, signal);
     } catch {
       // Then it lapses.
     }
   }
 
-  async #deregister({ children, force, ...call }: DeregisterOptions): Promise<void> {
+  async #deregister({ children, force, ...call }: DeregisterOptions): Promise<number | undefined> {
     const { id, namespace } = this.#parts.options;
     const { instanceId } = this;
     const wasOurs = this.#mayBeRegistered;
     await this.#release(call.signal);
     this.#outcome = undefined;
+    let revision: number | undefined;
     const send = async (): Promise<void> => {
-      await this.#parts.api.deregister(
-        { id, namespace, instanceId, leaseToken: this.#leaseToken, children, force },
-        call,
-      );
+      const request = { id, namespace, instanceId, leaseToken: this.#leaseToken, children, force };
+      ({ revision } = await this.#parts.api.deregister(request, call));
     };
     try {
       await (force === true
@@ -184,6 +184,7 @@ export class OwnRegistration {
       if (!wasOurs || force === true || !isGone) throw error;
     }
     this.#mayBeRegistered = false;
+    return revision;
   }
 
   async #release(signal: AbortSignal | undefined): Promise<void> {

@@ -1,3 +1,5 @@
+import { MembraneError, parseRevisionText } from '@membrane/protocol';
+import { waitWithSignal } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { ListFilter, Membrane } from '../registry-api.js';
 import type { FoundMembrane } from '../resolver.js';
@@ -46,6 +48,8 @@ export class MembraneReplica {
   readonly #waiting = new Set<() => void>();
   #table: ReplicaTable | undefined;
   #revision: string | undefined;
+  /** Of a change that this client made itself. */
+  #ownChange = 0;
   /** Undefined while it follows. */
   #staleSinceMs: number | undefined;
   #running: Promise<void> | undefined;
@@ -60,7 +64,7 @@ export class MembraneReplica {
   }
 
   async stop(): Promise<void> {
-    this.#ended.abort();
+    this.#ended.abort(new MembraneError('client_closed', 'this client was closed'));
     await this.#running;
   }
 
@@ -70,18 +74,34 @@ export class MembraneReplica {
     else this.#staleSinceMs ??= this.#parts.clock.monotonicMs();
   }
 
-  /** Resolves when it has been read once, or the signal ends the wait. */
+  /**
+   * Resolves when it has been read once.
+   * @throws MembraneError `client_closed`; the reason of the signal.
+   */
   async ready(signal?: AbortSignal): Promise<void> {
-    if (this.#table !== undefined || signal?.aborted === true) return;
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        this.#waiting.delete(end);
-        signal?.removeEventListener('abort', end);
-        resolve();
-      };
-      this.#waiting.add(end);
-      signal?.addEventListener('abort', end);
-    });
+    if (this.#table !== undefined) return;
+    let end = (): void => undefined;
+    const isRead = new Promise<void>((resolve) => (end = resolve));
+    this.#waiting.add(end);
+    const ended = this.#ended.signal;
+    try {
+      await waitWithSignal(isRead, signal === undefined ? ended : AbortSignal.any([signal, ended]));
+    } finally {
+      this.#waiting.delete(end);
+    }
+  }
+
+  /** This client has changed something itself, with that revision. */
+  noteOwnChange(revision: number): void {
+    this.#ownChange = Math.max(this.#ownChange, revision);
+  }
+
+  /** True where it has not yet what this client has changed itself. */
+  get isBehind(): boolean {
+    if (this.#ownChange === 0 || this.#revision === undefined) return false;
+    if (parseRevisionText(this.#revision).revision < this.#ownChange) return true;
+    this.#ownChange = 0;
+    return false;
   }
 
   /**
@@ -132,6 +152,7 @@ export class MembraneReplica {
     for await (const page of pages) for (const record of page) table.load(record);
     table.endLoad();
     this.#table = table;
+    if (logOf(revision) !== logOf(this.#revision)) this.#ownChange = 0;
     this.#revision = revision;
     this.#staleSinceMs = undefined;
     for (const end of [...this.#waiting]) end();
@@ -165,6 +186,10 @@ export class MembraneReplica {
       this.#ended.signal.addEventListener('abort', end, { once: true });
     });
   }
+}
+
+function logOf(revision: string | undefined): string | undefined {
+  return revision === undefined ? undefined : parseRevisionText(revision).logId;
 }
 
 function isAborted(signal: AbortSignal): boolean {

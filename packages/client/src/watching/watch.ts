@@ -97,7 +97,7 @@ export async function* watchChanges(
         if (id === undefined) continue;
         // Before they are handed out: who leaves in the midst of them has had them.
         since = id;
-        yield* withoutRepeats(changes.splice(0));
+        yield* withoutRepeats(changes.splice(0), subtree);
         yield { event: 'position', since };
       }
     } catch (cause) {
@@ -113,14 +113,24 @@ export async function* watchChanges(
   }
 }
 
-/** What comes into a subtree is told by its own change, and once more with those that come along. */
-function withoutRepeats(changes: readonly MembraneChange[]): readonly MembraneChange[] {
-  const told = new Set<string>();
-  return changes.filter(({ event, id, instanceId, record, before }) => {
+/**
+ * What comes into a subtree is told by its own change, and once more with those that come along: unless it has left
+ * between the two.
+ */
+function withoutRepeats(
+  changes: readonly MembraneChange[],
+  subtree: string | undefined,
+): readonly MembraneChange[] {
+  if (subtree === undefined) return changes;
+  /** Ids and ancestors of those that are told, by what tells one state of an instance from the others. */
+  const told = new Map<string, readonly string[]>();
+  return changes.filter(({ event, id, instanceId, record, before, after }) => {
     const name = `${id}/${instanceId}/${record?.revision ?? ''}`;
-    const isRepeat = event === 'moved' && before === undefined && told.has(name);
-    told.add(name);
-    return !isRepeat;
+    if (event === 'moved' && before === undefined && told.has(name)) return false;
+    const ancestors = after?.ancestors ?? [];
+    if (id === subtree || ancestors.includes(subtree)) told.set(name, [id, ...ancestors]);
+    else for (const [other, place] of told) if (place.includes(id)) told.delete(other);
+    return true;
   });
 }
 

@@ -1,5 +1,6 @@
 import type { MembraneError } from '@membrane/protocol';
 import { systemClock } from '../clock.js';
+import { ProcessHold } from '../process-hold.js';
 import type { RegistryApi } from '../registry-api.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { MembraneReplica } from './membrane-replica.js';
@@ -26,6 +27,8 @@ export class Watching {
   readonly replica: MembraneReplica | undefined;
   readonly #parts: WatchingParts;
   readonly #closed = new AbortController();
+  /** While somebody waits: no timer or socket of what is awaited keeps the process alive. */
+  readonly #hold = new ProcessHold();
 
   constructor(parts: WatchingParts) {
     this.#parts = parts;
@@ -48,7 +51,25 @@ export class Watching {
       },
       { ...request, signal: signal === undefined ? ended : AbortSignal.any([ended, signal]) },
     );
-    for await (const event of events) if (event.event !== 'position') yield event;
+    this.#hold.add();
+    try {
+      for await (const event of events) if (event.event !== 'position') yield event;
+    } finally {
+      this.#hold.remove();
+    }
+  }
+
+  /**
+   * Resolves when the replica has been read once.
+   * @throws MembraneError `client_closed`; the reason of the signal.
+   */
+  async replicaReady(signal: AbortSignal | undefined): Promise<void> {
+    this.#hold.add();
+    try {
+      await this.replica?.ready(signal);
+    } finally {
+      this.#hold.remove();
+    }
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { WatchedEvent } from '../../src/watching/watch.js';
 import type { NamespaceClient } from '../../src/namespace-client.js';
 import { useClients } from '../support/clients.js';
@@ -6,9 +7,10 @@ import { eventually } from '../support/eventually.js';
 import { useProcesses } from '../support/processes.js';
 import { useTemporaryDirectories } from '../support/temporary-directory.js';
 
-const { startRegistry } = useProcesses();
+const { start, startRegistry } = useProcesses();
 const makeDirectory = useTemporaryDirectories();
 const createClient = useClients();
+const FOLLOWER = fileURLToPath(new URL('../fixtures/follows.mjs', import.meta.url));
 
 async function begin() {
   const data = join(await makeDirectory(), 'data');
@@ -58,6 +60,23 @@ describe('a watch', () => {
     await eventually('it goes on', () => told.includes('registered lamp'), 30_000);
     expect(told).toEqual(['registered oven', 'registered lamp']);
     stop();
+  }, 120_000);
+
+  it('keeps a process alive that does nothing else, also while no registry answers', async () => {
+    const { registry, place, restart } = await begin();
+    const follower = start(process.execPath, [FOLLOWER, JSON.stringify({ registryUrl: registry.url })]);
+    await eventually('it follows', () => follower.said.stdout.includes('ready'));
+    await place('oven');
+    await eventually('it is told', () => follower.said.stdout.includes('registered oven'));
+    await restart();
+    await eventually('the registry is back', () =>
+      place('lamp').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await eventually('it goes on', () => follower.said.stdout.includes('registered lamp'), 30_000);
+    expect(follower.child.exitCode).toBeNull();
   }, 120_000);
 
   it('of a subtree tells of what enters and leaves it, and ends by its signal', async () => {
@@ -134,6 +153,31 @@ describe('a replica', () => {
     expect((await viewer.ancestors('g')).map(({ id }) => id)).toEqual(['f', 'a']);
     expect((await admin.tree('a'))[0]?.children.map(({ id }) => id)).toEqual(['f']);
   }, 120_000);
+
+  it('never hides from a client what that has changed itself', async () => {
+    const { create, place } = await begin();
+    for (const id of ['a', 'b']) await place(id);
+    const cook = create('cook', { cache: 'watch', parent: 'a' });
+    await cook.replicaReady();
+    await cook.register();
+    expect(await cook.discover('cook')).toMatchObject({ parent: 'a' });
+    await cook.move('cook', 'b');
+    expect(await cook.parent()).toMatchObject({ id: 'b' });
+    await cook.drain('a');
+    expect(await cook.listMembranes({ status: 'draining' })).toMatchObject([{ id: 'a' }]);
+    await cook.dissolve('b');
+    expect(await cook.parent()).toBeUndefined();
+    await cook.deregister();
+    expect(await cook.discover('cook')).toBeUndefined();
+  }, 60_000);
+
+  it('that is waited for when the client is closed says so', async () => {
+    const viewer = createClient('viewer', { registryUrl: 'http://127.0.0.1:1', cache: 'watch' }).client;
+    const ready = viewer.replicaReady();
+    await viewer.close();
+    await expect(ready).rejects.toMatchObject({ code: 'client_closed' });
+    await expect(viewer.replicaReady()).rejects.toMatchObject({ code: 'client_closed' });
+  });
 
   it('serves while the registry is away, and says how old it is', async () => {
     const { create, place, registry } = await begin();

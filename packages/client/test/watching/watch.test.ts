@@ -63,6 +63,37 @@ function begin(answers: readonly Answer[]) {
 }
 
 describe('a watch', () => {
+  it('tells once of what comes along into a subtree, and again where it had left meanwhile', async () => {
+    const moved = (id: string, revision: number, more: object, isLast = false): string =>
+      event(
+        'moved',
+        { id, revision, instance_id: 'default', ...more },
+        isLast ? `log:${revision}` : undefined,
+      );
+    const enter = { before: { ancestors: [] }, after: { ancestors: ['S'] } };
+    const leave = { before: { ancestors: ['S'] }, after: { ancestors: [] } };
+    const record = { id: 'c', revision: 3 };
+    const updated = event('updated', {
+      id: 'c',
+      revision: 3,
+      instance_id: 'default',
+      record,
+      before: { ancestors: ['x', 'S'] },
+      after: { ancestors: ['x', 'S'] },
+    });
+    const arrival = moved('c', 9, { record, after: { ancestors: ['x', 'S'] } }, true);
+    const { collect } = begin([
+      [moved('x', 2, enter), updated, arrival, moved('x', 2, enter), updated, moved('x', 4, leave)].concat([
+        moved('x', 5, enter),
+        arrival,
+      ]),
+    ]);
+    expect(await collect({ subtree: 'S' })).toEqual([
+      ...['2 x', '3 c', 'up to log:9'],
+      ...['2 x', '3 c', '4 x', '5 x', '9 c', 'up to log:9'],
+    ]);
+  });
+
   it('tells of whole revisions, and where it stands', async () => {
     const { collect, asked } = begin([
       [event('bookmark', { revision: 4 }, 'log:4'), change(5, 'oven', false), change(5, 'lamp')],
