@@ -1,3 +1,4 @@
+import { MembraneError } from '@membrane/protocol';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import type { Membrane } from '../registry-api.js';
@@ -12,7 +13,7 @@ export interface BalancerOptions {
   readonly strategy: StrategyName | Strategy;
   /**
    * Instances of one id that this client uses at most, the same ones as long as they are there: every client others, so
-   * that thousands of clients do not all connect to thousands of replicas.
+   * that thousands of clients do not all connect to thousands of replicas. A key may lead to any.
    */
   readonly subsetSize: number;
 }
@@ -53,8 +54,10 @@ class Replica implements Candidate {
 
 /** The instances of one answer of the registry, as far as this client uses them. */
 interface ReplicaSet {
-  /** Who is well; where nobody is, all that do not drain; where all drain, these. */
+  /** Who is well; where nobody is, all that do not drain; where all drain, these. As many as this client uses. */
   readonly replicas: readonly Replica[];
+  /** The same for a key: not the client decides where that goes. */
+  readonly keyed: readonly Replica[];
   /** Of the id, over all answers. */
   readonly turn: { count: number };
 }
@@ -84,16 +87,27 @@ export class Balancer {
   /**
    * @param instances those of one id, as one answer of the registry has them.
    * @returns undefined where there is none.
-   * @throws MembraneError `invalid_request` for what is no strategy.
+   * @throws MembraneError `invalid_request` for what is no strategy, or chooses none of them.
    */
   choose(instances: readonly Membrane[], { key, strategy }: ChoiceRequest = {}): Membrane | undefined {
     const set = this.#setOf(instances);
     const chooser = this.#strategyFor(key, strategy);
-    const [only, second] = set.replicas;
+    const replicas = key === undefined ? set.replicas : set.keyed;
+    const [only, second] = replicas;
     if (only === undefined || second === undefined) return only?.instance;
-    const candidates = this.#candidates(set.replicas, key);
+    const candidates = this.#candidates(replicas, key);
     set.turn.count += 1;
-    return chooser(candidates, { key, turn: set.turn.count, random: this.#parts.random }).instance;
+    const chosen: Candidate | undefined = chooser(candidates, {
+      key,
+      turn: set.turn.count,
+      random: this.#parts.random,
+    });
+    // A function of somebody else may return anything.
+    if (candidates.includes(chosen as Replica)) return chosen.instance;
+    throw new MembraneError(
+      'invalid_request',
+      `strategy must return one of its candidates; got ${chosen === undefined ? 'undefined' : typeof chosen}`,
+    );
   }
 
   /** A call to an instance begins. @returns what ends it, to be called once, with whether the instance is to blame. */
@@ -110,10 +124,11 @@ export class Balancer {
     const known = this.#sets.get(instances);
     if (known !== undefined) return known;
     const { options, clientKey } = this.#parts;
-    const replicas = cut(pickBest(instances), clientKey, options.subsetSize).map(
-      (instance) => new Replica(instance, this.#loadOf(instance)),
-    );
-    const set = { replicas, turn: this.#turnOf(instances[0]) };
+    const best = pickBest(instances);
+    const toReplica = (instance: Membrane): Replica => new Replica(instance, this.#loadOf(instance));
+    const replicas = cut(best, clientKey, options.subsetSize).map(toReplica);
+    const keyed = replicas.length === best.length ? replicas : best.map(toReplica);
+    const set = { replicas, keyed, turn: this.#turnOf(instances[0]) };
     this.#sets.set(instances, set);
     return set;
   }
@@ -153,9 +168,16 @@ export class Balancer {
 
 function pickBest(instances: readonly Membrane[]): readonly Membrane[] {
   const active = instances.filter(({ status }) => status === 'active');
-  if (active.length > 0) return active;
-  const staying = instances.filter(({ status }) => status !== 'draining');
-  return staying.length > 0 ? staying : instances;
+  if (active.length > 0) return withWeight(active);
+  // Silence shows also where it drains.
+  const staying = instances.filter(({ status, drain }) => status !== 'draining' && drain === undefined);
+  return withWeight(staying.length > 0 ? staying : instances);
+}
+
+/** A weight of 0 wants nothing, as long as others have one. */
+function withWeight(instances: readonly Membrane[]): readonly Membrane[] {
+  const weighty = instances.filter(({ weight }) => weight > 0);
+  return weighty.length > 0 ? weighty : instances;
 }
 
 function cut(instances: readonly Membrane[], clientKey: string, size: number): readonly Membrane[] {

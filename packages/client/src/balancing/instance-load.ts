@@ -9,6 +9,8 @@ const RETURN_MS = 10_000;
 const FIRST_SHARE = 0.1;
 /** Older latencies count for little. */
 const DECAY_MS = 10_000;
+/** What a failed call counts as, where it was faster: one that fails at once is not the best choice. */
+const FAILURE_MS = 1_000;
 
 /** What one client knows of an instance from its own calls: how long they take, how many are under way, how they fail. */
 export class InstanceLoad {
@@ -26,11 +28,12 @@ export class InstanceLoad {
 
   /**
    * The moving average of what calls took, in milliseconds; undefined before the first. It jumps up at once and comes
-   * down slowly ("peak EWMA", as in Finagle), and fades while there are no calls, so that a slow one gets another chance.
+   * down slowly ("peak EWMA", as in Finagle), and fades while there are no calls, so that a slow one gets another chance:
+   * by one call at first. A failure counts as a slow call.
    */
   get latencyMs(): number | undefined {
     if (this.#latencyMs === undefined) return undefined;
-    return this.#latencyMs * this.#weightOf(this.#clock.monotonicMs() - this.#latencyAtMs);
+    return this.pending > 0 ? this.#latencyMs : this.#fadedMs(this.#clock.monotonicMs());
   }
 
   get isEjected(): boolean {
@@ -52,16 +55,25 @@ export class InstanceLoad {
     return (isFailure) => {
       this.pending -= 1;
       const nowMs = this.#clock.monotonicMs();
+      const tookMs = nowMs - startMs;
+      this.#note(nowMs, isFailure ? Math.max(tookMs, FAILURE_MS) : tookMs);
       if (isFailure) this.#fail(nowMs);
-      else this.#succeed(nowMs, nowMs - startMs);
+      else this.#succeed(nowMs);
     };
   }
 
-  #succeed(nowMs: number, tookMs: number): void {
-    const before = this.latencyMs ?? 0;
+  #note(nowMs: number, tookMs: number): void {
     const weight = this.#weightOf(nowMs - this.#latencyAtMs);
-    this.#latencyMs = tookMs > before ? tookMs : (this.#latencyMs ?? tookMs) * weight + tookMs * (1 - weight);
+    const isPeak = tookMs > this.#fadedMs(nowMs);
+    this.#latencyMs = isPeak ? tookMs : (this.#latencyMs ?? tookMs) * weight + tookMs * (1 - weight);
     this.#latencyAtMs = nowMs;
+  }
+
+  #fadedMs(nowMs: number): number {
+    return (this.#latencyMs ?? 0) * this.#weightOf(nowMs - this.#latencyAtMs);
+  }
+
+  #succeed(nowMs: number): void {
     this.#failuresInRow = 0;
     if (this.#ejectedUntilMs > 0 && nowMs - this.#ejectedUntilMs >= RETURN_MS) {
       this.#ejectedUntilMs = 0;

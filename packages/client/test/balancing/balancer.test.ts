@@ -135,6 +135,41 @@ describe('p2c', () => {
     expect(count(() => balancer.choose(oven), 100)).toEqual({ r1: 100 });
   });
 
+  it('gives one that was left alone a call, and not all of a burst', () => {
+    const { balancer, clock } = begin();
+    const [left, right] = replicas(2) as [Membrane, Membrane];
+    const call = (instance: Membrane): void => {
+      const end = balancer.begin(instance);
+      clock.advance(10);
+      end(false);
+    };
+    call(left);
+    clock.advance(100_000);
+    call(right);
+    const oven = [left, right];
+    const counts = count(() => {
+      const chosen = balancer.choose(oven);
+      if (chosen !== undefined) balancer.begin(chosen);
+      return chosen;
+    }, 1_000);
+    expect(Object.values(counts).every((share) => share > 400)).toBe(true);
+  });
+
+  it('keeps away from an instance that fails fast, and often, but never five times in a row', () => {
+    const { balancer, clock } = begin();
+    const oven = replicas(5);
+    let calls = 0;
+    const counts = count(() => {
+      const chosen = balancer.choose(oven);
+      const end = chosen && balancer.begin(chosen);
+      if (chosen?.instanceId !== 'r0') clock.advance(20);
+      else calls += 1;
+      end?.(chosen?.instanceId === 'r0' && calls % 5 !== 0);
+      return chosen;
+    }, 5_000);
+    expect(counts.r0 ?? 0).toBeLessThan(500);
+  });
+
   it('prefers the one with fewer calls under way', () => {
     const { balancer } = begin();
     const oven = replicas(2);
@@ -153,6 +188,30 @@ describe('who is unwell', () => {
     expect(names([sick, replica('ill', { status: 'unhealthy' }), leaving])).toEqual(['ill', 'sick']);
     expect(names([leaving])).toEqual(['leaving']);
     expect(names([])).toEqual(['nobody']);
+  });
+
+  it.each(['p2c', 'round-robin', 'random', 'weighted', 'sticky'] as const)(
+    'gets nothing by %s where its weight is 0, as long as others have one',
+    (strategy) => {
+      const { balancer } = begin({ strategy });
+      const [none, zero, one] = [replica('r0', { weight: 0 }), replica('r1', { weight: 0 }), replica('r2')];
+      const oven = [none, zero, one];
+      expect(count((index) => balancer.choose(oven, { key: `k${index}` }), 100)).toEqual({ r2: 100 });
+      expect(count(() => balancer.choose(oven), 100)).toEqual({ r2: 100 });
+      const weightless = [none, zero];
+      expect(balancer.choose(weightless)).toBeDefined();
+    },
+  );
+
+  it('gets nothing where it is silent and drains, as long as another one is only silent', () => {
+    const { balancer } = begin();
+    const drain = { reason: null, since: 1 };
+    const oven = [
+      replica('r0', { status: 'unhealthy', drain }),
+      replica('r1', { status: 'unhealthy' }),
+      replica('r2', { status: 'draining', drain }),
+    ];
+    expect(count(() => balancer.choose(oven), 100)).toEqual({ r1: 100 });
   });
 
   it('is ejected after five failures in a row, and returns slowly', () => {
@@ -232,6 +291,15 @@ describe('a subset', () => {
     expect(used.size).toBe(100);
     expect(Math.max(...used.values())).toBeLessThan(30);
   });
+
+  it('does not decide where a key leads: that is the same for all clients', () => {
+    const oven = replicas(100);
+    const chosen = Array.from({ length: 50 }, (_, client) => {
+      const { balancer } = begin({ subsetSize: 5 }, `client-${client}`);
+      return balancer.choose(oven, { key: 'customer-7' })?.instanceId;
+    });
+    expect(new Set(chosen).size).toBe(1);
+  });
 });
 
 describe('a strategy of one’s own', () => {
@@ -248,6 +316,11 @@ describe('a strategy of one’s own', () => {
     });
     expect(last?.instanceId).toBe('r2');
     expect(seen).toEqual([[1, 0, 0]]);
+  });
+
+  it('that chooses none of them is refused', () => {
+    const { balancer } = begin({ strategy: (() => undefined) as never });
+    expect(() => balancer.choose(replicas(2))).toThrow('must return one of its candidates; got undefined');
   });
 
   it('that is none is refused by the names that there are', () => {
