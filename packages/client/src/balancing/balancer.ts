@@ -97,17 +97,13 @@ export class Balancer {
     if (only === undefined || second === undefined) return only?.instance;
     const candidates = this.#candidates(replicas, key);
     set.turn.count += 1;
-    const chosen: Candidate | undefined = chooser(candidates, {
-      key,
-      turn: set.turn.count,
-      random: this.#parts.random,
-    });
+    const request = { key, turn: set.turn.count, random: this.#parts.random };
     // A function of somebody else may return anything.
-    if (candidates.includes(chosen as Replica)) return chosen.instance;
-    throw new MembraneError(
-      'invalid_request',
-      `strategy must return one of its candidates; got ${chosen === undefined ? 'undefined' : typeof chosen}`,
-    );
+    const chosen: unknown = chooser(candidates, request);
+    const replica = candidates.find((candidate) => candidate === chosen);
+    if (replica !== undefined) return replica.instance;
+    const what = chosen === undefined ? 'undefined' : `another ${typeof chosen}`;
+    throw new MembraneError('invalid_request', `strategy must return one of its candidates; got ${what}`);
   }
 
   /** A call to an instance begins. @returns what ends it, to be called once, with whether the instance is to blame. */

@@ -15,7 +15,7 @@ export interface CollectRequest {
   /** Whether a registration of the box's owner is there still. */
   readonly isLive: (incarnation: number) => boolean;
   /** Whether a message that was meant for this instance may go to the collector. */
-  readonly mayHave: (instanceId: string) => boolean;
+  readonly mayHave: (instanceId: string | undefined) => boolean;
   readonly max: number;
   /** Of the texts together; one message may pass it. */
   readonly maxBytes: number;
@@ -104,7 +104,7 @@ export class HandOutTable {
         exhausted.push(mail);
         continue;
       }
-      if (mail.instanceId !== undefined && !mayHave(mail.instanceId)) continue;
+      if (!mayHave(mail.instanceId)) continue;
       if (mail.streamKey !== undefined && heldStreams.has(mail.streamKey)) continue;
       if (chosen.length > 0 && bytes + mail.text.length > maxBytes) break;
       chosen.push(mail);

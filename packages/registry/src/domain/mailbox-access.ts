@@ -27,13 +27,22 @@ export function findAccess(
   return node?.instances.find((live) => findLeaseFault(live, tokenHash, undefined) === undefined);
 }
 
-/** Whether a message that was meant for an instance may go to a collector: to any other only when that one is away. */
+/**
+ * Whether a message may go to a collector. One that was meant for an instance goes to any other only when that one is
+ * away. An instance that drains gets what was meant for it alone, as long as another one is well.
+ */
 export function mayHaveMailOf(
   node: MembraneNode | undefined,
-  meantFor: string,
+  meantFor: string | undefined,
   { instanceId, tokenHash }: Collector,
 ): boolean {
-  const live = findInstance(node, meantFor);
-  if (live === undefined || meantFor === instanceId) return true;
+  const live = meantFor === undefined ? undefined : findInstance(node, meantFor);
+  if (live === undefined) return !isSpared(node, { instanceId, tokenHash });
+  if (meantFor === instanceId) return true;
   return instanceId === undefined && findLeaseFault(live, tokenHash, undefined) === undefined;
+}
+
+function isSpared(node: MembraneNode | undefined, collector: Collector): boolean {
+  const own = findAccess(node, collector);
+  return own?.drain != null && node?.instances.some(({ status }) => status === 'active') === true;
 }

@@ -94,6 +94,8 @@ export const MAX_REPLACED_TOKENS = 8;
 export const RETENTION_MS = 24 * 60 * 60 * 1_000;
 /** Ended registrations remembered of one id: replicas with random instance ids must not fill the store. */
 const MAX_ENDED_PER_ID = 256;
+/** The same for those that somebody ended: they must not come back, so of these whole ids at once have room. */
+const MAX_REMOVED_PER_ID = 4_096;
 
 export function findInstance(node: MembraneNode | undefined, instanceId: string): Instance | undefined {
   return node?.instances.find((instance) => instance.instanceId === instanceId);
@@ -142,6 +144,17 @@ export function stampNode(node: MembraneNode, revision: number): MembraneNode {
   };
 }
 
+/** Of each kind the latest, as many as are remembered. */
+function isAmongLatest({ reason }: EndedInstance, index: number, all: readonly EndedInstance[]): boolean {
+  const max = reason === 'removed' ? MAX_REMOVED_PER_ID : MAX_ENDED_PER_ID;
+  if (all.length - index <= max) return true;
+  let later = 0;
+  for (let at = index + 1; at < all.length; at += 1) {
+    if ((all[at]?.reason === 'removed') === (reason === 'removed')) later += 1;
+  }
+  return later < max;
+}
+
 /**
  * The node after one of its instances ended. What is remembered: a token that must not act again, and whatever
  * tokens it had replaced.
@@ -174,7 +187,7 @@ export function endInstance(
             endedAtMs: nowMs,
             revision: PENDING_REVISION,
           },
-        ].slice(-MAX_ENDED_PER_ID)
+        ].filter(isAmongLatest)
       : node.ended,
   };
 }

@@ -42,6 +42,7 @@ export class BlockingReads {
   readonly #options: BlockingReadsOptions;
   readonly #revisions: RevisionWaiters;
   readonly #scopes: ScopeWaiters;
+  #isStopped = false;
 
   constructor(options: BlockingReadsOptions) {
     this.#options = options;
@@ -90,8 +91,9 @@ export class BlockingReads {
     this.#revisions.noteRevision(revision);
   }
 
-  /** Lets everybody go. */
+  /** Lets everybody go, and nobody wait. */
   stop(): void {
+    this.#isStopped = true;
     this.#revisions.stop();
     this.#scopes.stop();
   }
@@ -103,7 +105,7 @@ export class BlockingReads {
     tell: (error?: MembraneError) => void,
   ): void {
     const waitMs = Math.ceil(endMs - this.#options.clock.monotonicMs());
-    if (waitMs <= 0 || !this.#mustWait(read)) {
+    if (waitMs <= 0 || this.#isStopped || !this.#mustWait(read)) {
       tell();
       return;
     }

@@ -38,6 +38,22 @@ async function startReads(url: string, paths: readonly string[]): Promise<Readin
 const LONG = 'wait_ms=600000';
 
 describe('a blocking read', () => {
+  it('is let go at once when the registry stops, also of who is not there', async () => {
+    const { url, registry } = await startRegistry();
+    const since = await register(url, 'oven');
+    const reads = await startReads(url, [
+      `/discover/nobody?${LONG}`,
+      `/discover/oven?since=${since}&${LONG}`,
+    ]);
+    const began = performance.now();
+    await registry.stop();
+    expect((await Promise.all(reads.map(({ done }) => done))).map(({ status }) => status)).toEqual([
+      503, 503,
+    ]);
+    // Sooner than connections are cut that did not end by themselves.
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
   it('is woken by a change in its scope alone', async () => {
     const { url } = await startRegistry();
     for (const [id, parent] of [['house'], ['shop'], ['oven', 'house'], ['till', 'shop']] as const)

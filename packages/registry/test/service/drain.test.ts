@@ -1,4 +1,5 @@
 import type { MembraneRecord } from '@membrane/protocol';
+import { collect, idsOf } from '../support/mail.js';
 import { codeOf, registration, RegistryCore } from '../support/registry-core.js';
 
 const token = (name: string): string => `token-of-${name}`.padEnd(32, '.');
@@ -118,6 +119,22 @@ describe('a drain', () => {
       true,
       true,
     ]);
+  });
+
+  it('of one replica leaves the mail to the others, except what is meant for it', async () => {
+    for (const instance_id of ['r1', 'r2']) await register('worker', { instance_id });
+    const collectAs = async (instanceId: string): Promise<string[]> =>
+      idsOf(await collect(core, { id: 'worker', instanceId, token: token('one') }));
+    const post = (id: string, more = {}): Promise<unknown> =>
+      core.mailbox.post('worker', { id, sender: 'x', payload: 1, ...more }, undefined);
+    await core.tree.drain('worker', { enabled: true, instance_id: 'r1' });
+    await post('new');
+    await post('reply', { instance_id: 'r1' });
+    expect(await collectAs('r1')).toEqual(['reply']);
+    expect(await collectAs('r2')).toEqual(['new']);
+    await core.tree.drain('worker', { enabled: true });
+    await post('last');
+    expect(await collectAs('r1')).toEqual(['last']);
   });
 
   it('wants somebody who is there', async () => {

@@ -205,6 +205,18 @@ describe('a dissolution', () => {
     expect(lastEvents(1)).toMatchObject([{ event: 'dissolved', after: { heir: 'house' } }]);
   });
 
+  it('tells so to every instance, however many there are', async () => {
+    const names = Array.from({ length: 400 }, (_, index) => `i${index}`);
+    for (const instance_id of names) {
+      await register('web', null, { instance_id, lease_token: token(instance_id) });
+    }
+    await core.tree.dissolve('web', {});
+    const codes = names.map((instance_id) => () => {
+      core.service.heartbeat({ id: 'web', instance_id, lease_token: token(instance_id) });
+    });
+    expect(new Set(await Promise.all(codes.map(codeOf)))).toEqual(new Set(['removed']));
+  });
+
   it('of one after the other leads to the last heir, also after restarts in between', async () => {
     await core.tree.dissolve('oven', {});
     core = await core.restart();
