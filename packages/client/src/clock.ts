@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds since an arbitrary instant; never steps. */
   monotonicMs(): number;
-  /** Calls back once after a delay. No such timer keeps the process alive. */
+  /** Calls back once after a delay. */
   setTimer(callback: () => void, delayMs: number): Timer;
 }
 
@@ -13,10 +13,20 @@ export interface Timer {
   cancel(): void;
 }
 
+/** No timer of it keeps the process alive. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   setTimer: (callback, delayMs) => {
     const timer = setTimeout(callback, delayMs).unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+/** The same for what a program itself waits for: its timers keep the process alive. */
+export const holdingClock: Clock = {
+  ...systemClock,
+  setTimer: (callback, delayMs) => {
+    const timer = setTimeout(callback, delayMs);
     return { cancel: () => clearTimeout(timer) };
   },
 };

@@ -1,5 +1,5 @@
 import type { MembraneError } from '@membrane/protocol';
-import { systemClock } from '../clock.js';
+import { holdingClock, systemClock } from '../clock.js';
 import type { RegistryApi } from '../registry-api.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { MembraneReplica } from './membrane-replica.js';
@@ -10,6 +10,10 @@ export interface WatchOptions extends WatchFilter {
   since?: string | undefined;
   /** Ends the iteration. */
   signal?: AbortSignal | undefined;
+  /** Called when a registry tells of changes: at the beginning, and again after each failure. */
+  onOpen?: (() => void) | undefined;
+  /** Called when it cannot be heard, or no more, with the reason; the watch goes on trying. */
+  onFailure?: ((error: MembraneError) => void) | undefined;
 }
 
 export interface WatchingParts {
@@ -37,14 +41,17 @@ export class Watching {
 
   /** Ends with the signal, or `close()`. */
   async *changes(options: WatchOptions): AsyncGenerator<WatchedEvent> {
-    const { signal, ...request } = options;
+    const { signal, onOpen, onFailure, ...request } = options;
     const { api } = this.#parts;
     const ended = this.#closed.signal;
     const events = watchChanges(
       {
         open: (query, limit) => api.openWatch(query, { signal: limit }),
-        clock: systemClock,
+        // Between two connections nothing else would hold the process of somebody who only watches.
+        clock: holdingClock,
         random: Math.random,
+        onOpen,
+        onFailure,
       },
       { ...request, signal: signal === undefined ? ended : AbortSignal.any([ended, signal]) },
     );
