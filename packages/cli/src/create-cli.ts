@@ -5,8 +5,13 @@ import { broadcastCommand } from './commands/broadcast.js';
 import { deadLettersCommand } from './commands/dead-letters.js';
 import { deregisterCommand } from './commands/deregister.js';
 import { discoverCommand } from './commands/discover.js';
+import { dissolveCommand } from './commands/dissolve.js';
+import { divideCommand } from './commands/divide.js';
+import { drainCommand } from './commands/drain.js';
 import { heartbeatCommand } from './commands/heartbeat.js';
 import { listCommand } from './commands/list.js';
+import { logCommand } from './commands/log.js';
+import { moveCommand } from './commands/move.js';
 import { receiveCommand } from './commands/receive.js';
 import { registerCommand } from './commands/register.js';
 import { registryCommand } from './commands/registry.js';
@@ -14,6 +19,8 @@ import { requestCommand } from './commands/request.js';
 import { runCommand } from './commands/run.js';
 import { sendCommand } from './commands/send.js';
 import { statusCommand } from './commands/status.js';
+import { treeCommand } from './commands/tree.js';
+import { watchCommand } from './commands/watch.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { withGlobalOptions, type GlobalArguments } from './global-options.js';
 import type { Output } from './output.js';
@@ -46,6 +53,13 @@ export function createCli(
       .command(statusCommand(output))
       .command(discoverCommand(output))
       .command(listCommand(output))
+      .command(treeCommand(output))
+      .command(watchCommand(output))
+      .command(logCommand(output))
+      .command(moveCommand(output))
+      .command(dissolveCommand(output))
+      .command(divideCommand(output))
+      .command(drainCommand(output))
       .command(sendCommand(output))
       .command(requestCommand(output))
       .command(broadcastCommand(output, exit))
@@ -81,7 +95,7 @@ export function createCli(
 }
 
 /** Flags that may be given several times, and what is no flag. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', '--', 'meta', 'messages']);
+const REPEATABLE: ReadonlySet<string> = new Set(['_', '--', 'meta', 'messages', 'heirs']);
 
 /** Which of two values counts would be a guess, and only `run` has a use for what follows `--`. */
 function refuseExcess(args: Readonly<Record<string, unknown>>): true {

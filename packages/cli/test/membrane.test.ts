@@ -47,6 +47,24 @@ describe('wrong usage', () => {
     [['list', '--', 'oven'], 'nothing may follow --, except after `membrane run`'],
     [['discover'], 'Not enough non-option arguments'],
     [['discover', 'a b'], 'id must be 1 to 128 letters'],
+    [['tree', 'the oven'], `the name ${ID_RULE}`],
+    [['tree', '--depth', '65'], '--depth must be a whole number from 0 to 64; got "65"'],
+    [
+      ['watch', '--subtree', 'the oven'],
+      `--subtree ${ID_RULE}, the first of them a letter or a digit; got "the`,
+    ],
+    [
+      ['watch', '--ids', 'oven,the lamp'],
+      `--ids ${ID_RULE}, the first of them a letter or a digit; got "the l`,
+    ],
+    [['watch', '--ids', 'oven', '--subtree', 'house'], 'mutually exclusive'],
+    [['log', '--limit', 'all'], '--limit must be a whole number from 1 to 10000; got "all"'],
+    [['move', 'oven'], 'where to? name the parent, or give --to-top'],
+    [['move', 'the oven', 'hall'], `the name ${ID_RULE}`],
+    [['move', 'oven', 'hall', '--if-revision', 'x'], '--if-revision must be a whole number; got "x"'],
+    [['divide', 'kitchen', 'oven'], 'an heir must be CHILD=SIBLING; got "oven"'],
+    [['divide', 'kitchen', 'oven=a', 'oven=b'], 'an heir oven must be given once'],
+    [['drain', 'oven', '--off', '--reason', 'x'], '--reason goes with a drain that begins, not with --off'],
     [['registry'], 'registry needs a verb: start, stop or status'],
     [
       ['registry', 'start', '--registry-url', NOBODY],
@@ -183,7 +201,14 @@ it.each(['de_DE.UTF-8', 'tr_TR.UTF-8'])('speaks one language, also where its use
 
 describe('help', () => {
   it.each([
-    { verb: 'list', words: ['--parent', '--roots', '--status', '--meta', '--namespace', '--json'] },
+    { verb: 'list', words: ['--parent', '--roots', '--subtree', '--status', '--meta', '--watch', '--json'] },
+    { verb: 'tree', words: ['[name]', '--depth', '--namespace', '--json'] },
+    { verb: 'watch', words: ['--subtree', '--ids', '--since', '--json'] },
+    { verb: 'log', words: ['[name]', '--follow', '--limit', '--since'] },
+    { verb: 'move', words: ['<name> [parent]', '--to-top', '--if-revision'] },
+    { verb: 'dissolve', words: ['<name>', '--if-revision'] },
+    { verb: 'divide', words: ['<name> <heirs..>', 'CHILD=SIBLING', '--if-revision'] },
+    { verb: 'drain', words: ['<name>', '--reason', '--instance', '--off'] },
     { verb: 'discover', words: ['<name>', '--namespace', '--json'] },
     {
       verb: 'register',
@@ -218,7 +243,7 @@ describe('help', () => {
     expect(code).toBe(0);
     const verbs = [...stdout.matchAll(/^ {2}membrane ([\w-]+)/gm)].map(([, verb]) => verb);
     expect(verbs.sort()).toEqual(
-      'broadcast completion dead-letters deregister discover heartbeat list receive register registry request run send status'.split(
+      'broadcast completion dead-letters deregister discover dissolve divide drain heartbeat list log move receive register registry request run send status tree watch'.split(
         ' ',
       ),
     );

@@ -45,7 +45,14 @@ export {
   type SettingName,
 } from './options.js';
 export type { DeregisterOptions, RegisterOptions, RegistrationState } from './own-registration.js';
-export type { CallOptions, ListFilter, Membrane, MembraneTree, RegistryApi } from './registry-api.js';
+export type {
+  CallOptions,
+  EventsFilter,
+  ListFilter,
+  Membrane,
+  MembraneTree,
+  RegistryApi,
+} from './registry-api.js';
 export type { FoundMembrane } from './resolver.js';
 export type { ReplicaStatus } from './watching/membrane-replica.js';
 export type { MembraneChange, WatchedEvent, WatchFilter, WatchReset } from './watching/watch.js';

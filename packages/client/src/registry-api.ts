@@ -38,6 +38,7 @@ import {
   type RegistrationRequest,
   type RegistryStatus,
   type RouteName,
+  type StatusCounts,
   type TreeChangeAnswer,
 } from '@membrane/protocol';
 import type { Readable } from 'node:stream';
@@ -48,8 +49,11 @@ import type { RegistryConnection } from './registry-connection.js';
 /** One instance of a membrane, as the registry tells of it. */
 export type Membrane = CamelCased<MembraneRecord>;
 
-/** A membrane by its primary instance, with its children. */
-export type MembraneTree = Membrane & { readonly children: readonly MembraneTree[] };
+/** A membrane by its primary instance, how many instances are in which state, and its children. */
+export type MembraneTree = Membrane & {
+  readonly counts: StatusCounts;
+  readonly children: readonly MembraneTree[];
+};
 
 export interface ListFilter {
   /** Children of this membrane; null: the roots. */
@@ -60,6 +64,15 @@ export interface ListFilter {
   metadata?: Readonly<Record<string, string>>;
   /** This membrane and what is below it. */
   subtree?: string;
+}
+
+export interface EventsFilter {
+  /** Only of this id. */
+  membrane?: string;
+  /** Only of later revisions, `LOG:REVISION` or a revision alone. */
+  since?: number | string;
+  /** 10,000 at most. */
+  limit?: number;
 }
 
 export interface CollectRequest {
@@ -308,16 +321,25 @@ export class RegistryApi {
     return this.#call('status', { ...call });
   }
 
-  /** The journal, newest last. */
-  events(
-    query: { membrane?: string; since?: number; limit?: number } = {},
+  /** The journal, newest last: the newest `limit` (100) events, or the oldest after `since`. */
+  async events(query: EventsFilter = {}, call?: CallOptions): Promise<CamelCased<MembraneEvent>[]> {
+    return (await this.journal(query, call)).events;
+  }
+
+  /** The same with the revision (`LOG:REVISION`) that the registry had: from there a watch goes on. */
+  async journal(
+    query: EventsFilter = {},
     call?: CallOptions,
-  ): Promise<CamelCased<MembraneEvent>[]> {
+  ): Promise<{ revision: string; events: CamelCased<MembraneEvent>[] }> {
     const given = Object.entries(query).map(([key, value]) => [key, String(value)] as const);
-    return this.#call('events', {
+    const { data, headers } = await this.#request('events', {
       query: { namespace: this.namespace, ...Object.fromEntries(given) },
       ...call,
     });
+    return {
+      revision: String(headers[REVISION_HEADER.toLowerCase()]),
+      events: fromWire(data) as CamelCased<MembraneEvent>[],
+    };
   }
 
   async *#pages(

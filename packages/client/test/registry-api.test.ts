@@ -64,6 +64,9 @@ describe('with a registry', () => {
     ).toHaveLength(1);
     expect(await api.listMembranes({ metadata: { zone: 'a' } })).toEqual([]);
     expect((await api.events({ membrane: 'oven' })).map(({ event }) => event)).toEqual(['registered']);
+    const { revision, events } = await api.journal({ membrane: 'oven', since: 0 });
+    expect(revision).toMatch(/^[\w-]+:\d+$/);
+    expect(events).toMatchObject([{ event: 'registered', id: 'oven' }]);
     expect((await api.status()).membraneCount).toBe(1);
     await api.deregister({ id: 'oven', leaseToken });
     expect(await api.discover('oven')).toBeUndefined();

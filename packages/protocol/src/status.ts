@@ -1,7 +1,11 @@
 import { z } from 'zod';
 
-const countsSchema = z.object({ active: z.number(), unhealthy: z.number(), draining: z.number() });
-export type StatusCounts = z.infer<typeof countsSchema>;
+export const statusCountsSchema = z.object({
+  active: z.number(),
+  unhealthy: z.number(),
+  draining: z.number(),
+});
+export type StatusCounts = z.infer<typeof statusCountsSchema>;
 
 export const registryStatusSchema = z
   .object({
@@ -11,8 +15,8 @@ export const registryStatusSchema = z
     peer_count: z.number().meta({ description: 'Other registries that serve the same namespaces.' }),
     uptime: z.number().meta({ description: 'Seconds.' }),
     revision: z.number(),
-    counts: countsSchema.meta({ description: 'Live instances by status.' }),
-    namespaces: z.record(z.string(), countsSchema),
+    counts: statusCountsSchema.meta({ description: 'Live instances by status.' }),
+    namespaces: z.record(z.string(), statusCountsSchema),
     store: z.object({
       kind: z.string().meta({ description: '`memory`, `sqlite` or `keyv`.' }),
       location: z.string().nullable(),

@@ -3,6 +3,7 @@ import { LIMITS } from './limits.js';
 import { membraneRecordSchema, type MembraneRecord } from './membrane.js';
 import { instanceIdSchema, membraneIdSchema, namespaceSchema } from './names.js';
 import { depthSchema } from './numbers.js';
+import { statusCountsSchema, type StatusCounts } from './status.js';
 
 /** The tree: how an operator changes it, and how it is read as a whole. */
 
@@ -70,11 +71,12 @@ export const treeQuerySchema = z.object({
 });
 export type TreeQuery = z.infer<typeof treeQuerySchema>;
 
-/** The record of a membrane's primary instance, and what stands below it. */
-export type MembraneTree = MembraneRecord & { children: MembraneTree[] };
+/** The record of a membrane's primary instance, how its instances are, and what stands below it. */
+export type MembraneTree = MembraneRecord & { counts: StatusCounts; children: MembraneTree[] };
 
 export const membraneTreeSchema: z.ZodType<MembraneTree> = membraneRecordSchema
   .extend({
+    counts: statusCountsSchema.meta({ description: 'Its instances by status.' }),
     get children(): z.ZodArray<z.ZodType<MembraneTree>> {
       return z.array(membraneTreeSchema);
     },

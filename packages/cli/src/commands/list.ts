@@ -1,18 +1,24 @@
 import type { CommandModule } from 'yargs';
 import type { ListFilter, Membrane } from '@membrane/client';
 import { openClient, type GlobalArguments } from '../global-options.js';
-import { colorStatus, formatAge, toPrintable, type Output } from '../output.js';
+import { nameFields } from '../name-fields.js';
+import type { Output } from '../output.js';
 import { parsePairs } from '../pairs.js';
 import { MODES } from '../registration-options.js';
+
+/** What the fields of the call are called here. */
+const FIELDS = { parent: '--parent', subtree: '--subtree' };
 
 const STATUSES = ['active', 'unhealthy', 'draining'] as const;
 
 interface ListArguments extends GlobalArguments {
   parent: string | undefined;
   roots: boolean | undefined;
+  subtree: string | undefined;
   mode: (typeof MODES)[number] | undefined;
   status: (typeof STATUSES)[number] | undefined;
   meta: string[] | undefined;
+  watch: boolean;
 }
 
 export function listCommand(output: Output): CommandModule<GlobalArguments, ListArguments> {
@@ -24,6 +30,11 @@ export function listCommand(output: Output): CommandModule<GlobalArguments, List
         .options({
           parent: { type: 'string', requiresArg: true, description: 'children of this membrane' },
           roots: { type: 'boolean', conflicts: 'parent', description: 'membranes without a parent' },
+          subtree: {
+            type: 'string',
+            requiresArg: true,
+            description: 'this membrane and what is below it',
+          },
           mode: { choices: MODES, requiresArg: true, description: 'that are reached this way' },
           status: { choices: STATUSES, requiresArg: true, description: 'in this state' },
           meta: {
@@ -32,14 +43,23 @@ export function listCommand(output: Output): CommandModule<GlobalArguments, List
             requiresArg: true,
             description: 'with KEY=VALUE in their metadata',
           },
+          watch: { type: 'boolean', default: false, description: 'go on with those that change' },
         })
         .example('$0 list --parent house', 'the children of house')
-        .example('$0 list --meta zone=a --json', 'as JSON, those with {"zone":"a"}'),
+        .example('$0 list --meta zone=a --json', 'as JSON, those with {"zone":"a"}')
+        .example('$0 list --status unhealthy --watch', 'and whoever falls silent later'),
     handler: async (args) => {
       const client = await openClient(args);
       try {
-        const membranes = await client.listMembranes(toFilter(args));
-        await printMembranes(membranes, args.json, output);
+        const filter = toFilter(args);
+        if (args.watch) {
+          const { watchList } = await import('../watch-list.js');
+          await watchList(client, filter, { json: args.json, output });
+        } else {
+          await printMembranes(await client.listMembranes(filter), args.json, output);
+        }
+      } catch (error) {
+        throw nameFields(error, FIELDS);
       } finally {
         await client.close();
       }
@@ -47,10 +67,11 @@ export function listCommand(output: Output): CommandModule<GlobalArguments, List
   };
 }
 
-function toFilter({ parent, roots, mode, status, meta }: ListArguments): ListFilter {
+function toFilter({ parent, roots, subtree, mode, status, meta }: ListArguments): ListFilter {
   return {
     ...(roots === true ? { parent: null } : {}),
     ...(parent === undefined ? {} : { parent }),
+    ...(subtree === undefined ? {} : { subtree }),
     ...(mode === undefined ? {} : { communicationMode: mode }),
     ...(status === undefined ? {} : { status }),
     ...(meta === undefined ? {} : { metadata: parsePairs(meta) }),
@@ -67,23 +88,6 @@ async function printMembranes(membranes: readonly Membrane[], json: boolean, out
     output.say('no membranes');
     return;
   }
-  const { formatTable } = await import('../table.js');
-  const nowS = Date.now() / 1_000;
-  const rows = membranes.map((membrane) => [
-    membrane.instanceId === 'default' ? membrane.id : `${membrane.id} (${membrane.instanceId})`,
-    membrane.status,
-    `${membrane.parent ?? '-'}${membrane.detached ? ' (absent)' : ''}`,
-    membrane.communicationMode,
-    formatAge(nowS - membrane.lastHeartbeat),
-    toPrintable(membrane.endpoint),
-  ]);
-  const columns = [
-    { title: 'ID', flexible: true },
-    { title: 'STATUS', color: (status: string) => colorStatus(status, output) },
-    { title: 'PARENT', flexible: true },
-    { title: 'MODE' },
-    { title: 'HEARD' },
-    { title: 'ENDPOINT', flexible: true },
-  ];
-  output.data(formatTable(columns, rows, output));
+  const { MembraneTable } = await import('../membrane-table.js');
+  output.data(new MembraneTable(output).format(membranes));
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { CommandModule } from 'yargs';
 import type { Message, NamespaceClient } from '@membrane/client';
+import { abortWhenTold } from '../abort-when-told.js';
 import { CommandError } from '../command-error.js';
 import { EXIT_CODES, exitCodeOf } from '../exit-codes.js';
 import { nameFlag, type GlobalArguments } from '../global-options.js';
@@ -8,12 +9,11 @@ import { sayWhatHappens, sayWhatIsRefused } from '../lease-words.js';
 import { runForMessage } from '../message-command.js';
 import { openWithLease } from '../open-with-lease.js';
 import { formatPayload, toPrintable, type Output } from '../output.js';
+import { isReaderGone } from '../reader-gone.js';
 import { refuseIfHeld } from '../refuse-if-held.js';
 
 /** How long the end waits for the registry to hear of it. */
 const FAREWELL_TIMEOUT_MS = 2_000;
-
-const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface ReceiveArguments extends GlobalArguments {
   parent: string | undefined;
@@ -76,7 +76,7 @@ async function receive(
   exit: { code: number },
 ): Promise<void> {
   const ended = new AbortController();
-  for (const signal of END_SIGNALS) process.once(signal, () => ended.abort());
+  abortWhenTold(ended);
   let refusal: CommandError | undefined;
   for (const event of ['superseded', 'removed'] as const) {
     client.on(event, ({ code, message }) => {
@@ -100,7 +100,7 @@ async function receive(
       return reply;
     } catch (error) {
       // The reader of a pipe may go: that ends the command, and not the message.
-      if (error instanceof Error && 'code' in error && error.code === 'EPIPE') ended.abort();
+      if (isReaderGone(error)) ended.abort();
       if (isEnding()) throw await leaving();
       sayFailure(message, error, output);
       throw error;

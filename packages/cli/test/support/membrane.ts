@@ -29,7 +29,10 @@ export function useMembrane() {
   const { start, startRegistry } = useProcesses();
   const makeDirectory = useTemporaryDirectories();
 
-  const createUser = async (registryUrl: string): Promise<User> => {
+  const createUser = async (
+    registryUrl: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<User> => {
     const home = await makeDirectory();
     const stateDirectory = join(home, 'state');
     const environment = {
@@ -38,6 +41,7 @@ export function useMembrane() {
       MEMBRANE_REGISTRY_URL: registryUrl,
       MEMBRANE_SHARED_ROOT: join(home, 'shared'),
       MEMBRANE_SOCKET_DIR: join(home, 'sockets'),
+      ...settings,
     };
     const startMembrane = (args: readonly string[], options: ProcessOptions = {}): Process =>
       start(process.execPath, [BIN, ...args], {

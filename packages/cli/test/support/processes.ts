@@ -32,11 +32,14 @@ export interface ProcessOptions {
   readonly stdio?: StdioOptions;
 }
 
-/** Real processes, that are killed when the test is over, together with those that they started. */
-export function useProcesses() {
+/**
+ * Real processes, that are killed when the test is over, or all tests of the file are, together with those that they
+ * started.
+ */
+export function useProcesses({ per = 'test' }: { per?: 'test' | 'file' } = {}) {
   import.meta.jest.setTimeout(TEST_TIMEOUT_MS);
   const children: ChildProcess[] = [];
-  afterEach(async () => {
+  (per === 'test' ? afterEach : afterAll)(async () => {
     for (const child of children.splice(0)) {
       signalGroup(child, 'SIGKILL');
       if (child.exitCode !== null || child.signalCode !== null) continue;

@@ -11,9 +11,9 @@ export interface Seen {
   readonly [field: string]: unknown;
 }
 
-/** Everybody of the default namespace, without the help of the command. */
-export async function membranesAt(url: string): Promise<Seen[]> {
-  return (await get(`${url}/list`)) as Seen[];
+/** Everybody of a namespace, without the help of the command. */
+export async function membranesAt(url: string, namespace = 'default'): Promise<Seen[]> {
+  return (await get(`${url}/list?namespace=${namespace}`)) as Seen[];
 }
 
 export async function idsAt(url: string): Promise<string[]> {
@@ -23,6 +23,14 @@ export async function idsAt(url: string): Promise<string[]> {
 /** Undefined where it is not registered. */
 export async function membraneAt(url: string, id: string): Promise<Seen | undefined> {
   return (await membranesAt(url)).find((membrane) => membrane.id === id);
+}
+
+/** Asks an operator's change of a membrane, without the help of the command. */
+export async function changeAt(
+  url: string,
+  { id, verb, ...body }: { id: string; verb: string; [field: string]: unknown },
+): Promise<void> {
+  await call(`${url}/membranes/${id}/${verb}`, body);
 }
 
 /** The names of what happened to a membrane so far. */

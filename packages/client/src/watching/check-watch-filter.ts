@@ -6,7 +6,9 @@ export function checkWatchFilter({ subtree, ids }: WatchFilter): void {
   const issues: { path: string; message: string }[] = [];
   const check = (path: string, id: string): void => {
     const parsed = membraneIdSchema.safeParse(id);
-    if (!parsed.success) issues.push({ path, message: parsed.error.issues[0]?.message ?? 'is no id' });
+    if (parsed.success) return;
+    const message = parsed.error.issues[0]?.message ?? 'must be an id';
+    issues.push({ path, message: `${message}; got ${JSON.stringify(id)}` });
   };
   if (subtree !== undefined) check('subtree', subtree);
   ids?.forEach((id, index) => {

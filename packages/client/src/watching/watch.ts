@@ -46,6 +46,8 @@ export interface WatchParts {
   readonly open: (query: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Readable>;
   readonly clock: Clock;
   readonly random: () => number;
+  /** The stream is open. */
+  readonly onOpen?: (() => void) | undefined;
   /** A try failed, and it goes on trying. */
   readonly onFailure?: ((error: MembraneError) => void) | undefined;
 }
@@ -83,6 +85,7 @@ export async function* watchChanges(
   while (!signal.aborted) {
     try {
       const body = await parts.open({ ...filter, ...(since === undefined ? {} : { since }) }, signal);
+      parts.onOpen?.();
       let changes: MembraneChange[] = [];
       for await (const { event, id, data } of readEvents(body, parts.clock)) {
         failures = 0;

@@ -11,6 +11,10 @@ export interface WatchOptions extends WatchFilter {
   since?: string | undefined;
   /** Ends the iteration. */
   signal?: AbortSignal | undefined;
+  /** Called when a registry tells of changes: at the beginning, and again after each failure. */
+  onOpen?: (() => void) | undefined;
+  /** Called when it cannot be heard, or no more, with the reason; the watch goes on trying. */
+  onFailure?: ((error: MembraneError) => void) | undefined;
 }
 
 export interface WatchingParts {
@@ -40,7 +44,7 @@ export class Watching {
 
   /** Ends with the signal, or `close()`. */
   async *changes(options: WatchOptions): AsyncGenerator<WatchedEvent> {
-    const { signal, ...request } = options;
+    const { signal, onOpen, onFailure, ...request } = options;
     const { api } = this.#parts;
     const ended = this.#closed.signal;
     const events = watchChanges(
@@ -48,6 +52,8 @@ export class Watching {
         open: (query, limit) => api.openWatch(query, { signal: limit }),
         clock: systemClock,
         random: Math.random,
+        onOpen,
+        onFailure,
       },
       { ...request, signal: signal === undefined ? ended : AbortSignal.any([ended, signal]) },
     );

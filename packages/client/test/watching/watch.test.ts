@@ -19,6 +19,8 @@ function begin(answers: readonly Answer[]) {
   const ended = new AbortController();
   const asked: Record<string, string>[] = [];
   const failures: string[] = [];
+  /** Openings and failures, as they came. */
+  const told: string[] = [];
   const open = (query: Readonly<Record<string, string>>): Promise<Readable> => {
     asked.push({ ...query });
     const answer = answers[asked.length - 1];
@@ -41,7 +43,16 @@ function begin(answers: readonly Answer[]) {
   };
   const watch = (filter = {}): AsyncIterable<WatchedEvent | WatchPosition> =>
     watchChanges(
-      { open, clock, random: () => 0, onFailure: ({ code }) => failures.push(code) },
+      {
+        open,
+        clock,
+        random: () => 0,
+        onOpen: () => told.push('open'),
+        onFailure: ({ code }) => {
+          failures.push(code);
+          told.push('failure');
+        },
+      },
       { ...filter, signal: ended.signal },
     );
   const collect = async (filter = {}): Promise<string[]> => {
@@ -59,7 +70,7 @@ function begin(answers: readonly Answer[]) {
     }
     return got;
   };
-  return { asked, failures, collect, ended };
+  return { asked, failures, told, collect, ended };
 }
 
 describe('a watch', () => {
@@ -111,6 +122,16 @@ describe('a watch', () => {
     expect(await collect()).toEqual(['5 oven', 'up to log:5', '6 half', '6 whole', 'up to log:6']);
     expect(asked.map(({ since }) => since)).toEqual([undefined, 'log:5', 'log:5', 'log:6']);
     expect(failures).toEqual(Array(3).fill('registry_unreachable'));
+  });
+
+  it('says when it is open, and when it is not', async () => {
+    const { collect, told } = begin([
+      [change(5, 'oven'), new Error('the connection broke')],
+      new MembraneError('registry_unreachable', 'away'),
+      [change(6, 'oven')],
+    ]);
+    await collect();
+    expect(told).toEqual(['open', 'failure', 'failure', 'open', 'failure']);
   });
 
   it('reads events however their text is cut', async () => {

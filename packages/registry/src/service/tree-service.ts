@@ -4,6 +4,7 @@ import {
   type DivideRequest,
   type DrainRequest,
   type MoveRequest,
+  type StatusCounts,
   type TreeChangeAnswer,
   type TreeQuery,
 } from '@membrane/protocol';
@@ -12,7 +13,7 @@ import type { Decision } from '../domain/change.js';
 import { decideDissolution } from '../domain/dissolution.js';
 import { decideDivision } from '../domain/division.js';
 import { decideDrain } from '../domain/drain.js';
-import { findPrimary } from '../domain/membrane-node.js';
+import { findPrimary, type MembraneNode } from '../domain/membrane-node.js';
 import { decideMove } from '../domain/move.js';
 import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
@@ -138,7 +139,7 @@ export class TreeService {
       if (primary === undefined) continue;
       if (entry.level <= level) text += `${CLOSE.repeat(level - entry.level + 1)},`;
       const record = JSON.stringify(recordAt(this.#state, node, primary, parent, detached));
-      text += `${record.slice(0, -1)},"children":[`;
+      text += `${record.slice(0, -1)},"counts":${JSON.stringify(countStatuses(node))},"children":[`;
       ({ level } = entry);
       if (index % SLICE_ENTRIES !== SLICE_ENTRIES - 1) continue;
       yield text;
@@ -146,6 +147,12 @@ export class TreeService {
     }
     yield text + CLOSE.repeat(level + 1) + closing;
   }
+}
+
+function countStatuses({ instances }: MembraneNode): StatusCounts {
+  const counts: StatusCounts = { active: 0, unhealthy: 0, draining: 0 };
+  for (const { status } of instances) counts[status] += 1;
+  return counts;
 }
 
 /** Ends the children of a membrane, and the membrane. */

@@ -75,17 +75,18 @@ describe('the tree', () => {
   it('is nested records, of a namespace, as deep as it is asked', async () => {
     await register('shed', null, { namespace: 'garden' });
     const kitchen = (await send(url, '/tree/kitchen')).json as MembraneTree;
-    const { children, ...record } = kitchen;
+    const { children, counts, ...record } = kitchen;
     const { instances, ...discovered } = (await send(url, '/discover/kitchen')).json as MembraneRecord & {
       instances: MembraneRecord[];
     };
     expect(record).toEqual(discovered);
     expect(instances).toHaveLength(1);
+    expect(counts).toEqual({ active: 1, unhealthy: 0, draining: 0 });
     expect(outline(children)).toBe('oven');
     expect(await shape('?depth=0')).toBe('house');
     expect(await shape('?namespace=garden')).toBe('shed');
     expect(await shape('?namespace=nowhere')).toBe('');
-    expect((await send(url, '/tree/kitchen/?depth=0')).json).toEqual({ ...record, children: [] });
+    expect((await send(url, '/tree/kitchen/?depth=0')).json).toEqual({ ...record, counts, children: [] });
     expect((await send(url, '/tree', { method: 'HEAD' })).text).toBe('');
     const listed = (await send(url, '/list?subtree=house&depth=1')).json as MembraneRecord[];
     expect(listed.map(({ id }) => id)).toEqual(['house', 'kitchen', 'hall']);
