@@ -80,7 +80,7 @@ function printStatus(status: ClientStatus, output: Output): void {
   const reached =
     registry.status === undefined
       ? `not reached: ${registry.error?.message ?? ''}`
-      : `${registry.status.registryId} at ${registry.url}, up ${formatAge(registry.status.uptime)}`;
+      : `${registry.status.registryId} at ${registry.url}, up ${formatAge(registry.status.uptime)}${describePreservation(registry.status.preservation)}`;
   lines.push(
     ['registry', toPrintable(hideCredentials(reached)), ''],
     ['lease', describeLease(status, output), ''],
@@ -89,6 +89,12 @@ function printStatus(status: ClientStatus, output: Output): void {
   for (const [name, value, source] of lines) {
     output.data(`${`${name}:`.padEnd(20)}${value.padEnd(width)}  ${source}`.trimEnd());
   }
+}
+
+/** That leases outlive their term at the moment; `registry status` says where. */
+function describePreservation(subtrees: readonly unknown[] = []): string {
+  if (subtrees.length === 0) return '';
+  return subtrees.length === 1 ? ', preserving a subtree' : `, preserving ${subtrees.length} subtrees`;
 }
 
 function describeLease(status: ClientStatus, output: Output): string {
