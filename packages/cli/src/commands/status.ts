@@ -102,8 +102,13 @@ function describeLease(status: ClientStatus, output: Output): string {
   const instance = instanceOf(status);
   if (instance === undefined) return 'not registered';
   const ageMs = leaseAgeMs(status) ?? 0;
-  const lapses = formatMs(Math.max(0, 5 * instance.heartbeatIntervalMs - ageMs));
-  return `${colorStatus(instance.status, output)}, renewed ${formatMs(ageMs)} ago, lapses in ${lapses} unless renewed`;
+  const said = `${colorStatus(instance.status, output)}, renewed ${formatMs(ageMs)} ago`;
+  const leftMs = 5 * instance.heartbeatIntervalMs - ageMs;
+  if (leftMs < 0 && (status.registry.status?.preservation?.length ?? 0) > 0) {
+    const lastMs = Math.max(0, 15 * instance.heartbeatIntervalMs - ageMs);
+    return `${said}, kept by self-preservation: lapses in ${formatMs(lastMs)} at the latest unless renewed`;
+  }
+  return `${said}, lapses in ${formatMs(Math.max(0, leftMs))} unless renewed`;
 }
 
 /** On a command line, what is given in code is a flag. */
