@@ -12,6 +12,8 @@ export const eventTypeSchema = z.enum([
   'dissolved',
   'deregistered',
   'expired',
+  'preservation_started',
+  'preservation_ended',
 ]);
 export type EventType = z.infer<typeof eventTypeSchema>;
 
@@ -28,11 +30,20 @@ const heritageSchema = placeSchema.extend({
   }),
 });
 
+/** What self-preservation goes by. */
+export const subtreeSilenceSchema = z.object({
+  n: z.number().meta({ description: 'Leases in the subtree, those of its top among them.' }),
+  s: z.number().meta({ description: 'How many of them are silent.' }),
+});
+
 export const membraneEventSchema = z
   .object({
     revision: z.number().meta({ description: 'All events of one change share it.' }),
     event: eventTypeSchema,
-    id: membraneIdSchema,
+    id: membraneIdSchema.or(z.literal('')).meta({
+      description:
+        'Of `preservation_started` and `preservation_ended` the top of the subtree, or empty: the whole namespace.',
+    }),
     namespace: namespaceSchema,
     instance_id: instanceIdSchema,
     timestamp: z.number().meta({ description: 'Epoch seconds.' }),
@@ -44,6 +55,9 @@ export const membraneEventSchema = z
     after: heritageSchema.optional().meta({
       description:
         'Of `dissolved`: where the membrane stood, which is now the place of its children and their ancestors.',
+    }),
+    preservation: subtreeSilenceSchema.optional().meta({
+      description: 'Of `preservation_started` and `preservation_ended`: how it was in the subtree then.',
     }),
   })
   .meta({ id: 'MembraneEvent', description: 'One line of the journal.' });

@@ -89,7 +89,12 @@ export {
   type RegistrationRequest,
 } from './registration.js';
 export { NEXT_CURSOR_HEADER, REVISION_HEADER, ROUTES, type Route, type RouteName } from './routes.js';
-export { registryStatusSchema, type RegistryStatus, type StatusCounts } from './status.js';
+export {
+  registryStatusSchema,
+  type PreservedSubtree,
+  type RegistryStatus,
+  type StatusCounts,
+} from './status.js';
 export { isGroupTarget, parseTarget, type Target } from './target.js';
 export {
   dissolveRequestSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { subtreeSilenceSchema } from './events.js';
 
 export const statusCountsSchema = z.object({
   active: z.number(),
@@ -6,6 +7,16 @@ export const statusCountsSchema = z.object({
   draining: z.number(),
 });
 export type StatusCounts = z.infer<typeof statusCountsSchema>;
+
+const preservedSubtreeSchema = subtreeSilenceSchema
+  .extend({
+    namespace: z.string(),
+    subtree: z.string().meta({ description: 'An id, with everything below it. Empty: the whole namespace.' }),
+    held: z.number().meta({ description: 'Leases that would be gone by now, and are kept.' }),
+    since: z.number().meta({ description: 'Epoch seconds.' }),
+  })
+  .meta({ id: 'PreservedSubtree' });
+export type PreservedSubtree = z.infer<typeof preservedSubtreeSchema>;
 
 export const registryStatusSchema = z
   .object({
@@ -37,6 +48,10 @@ export const registryStatusSchema = z
       })
       .optional(),
     recovering: z.boolean().meta({ description: 'True while leases run their first term after a restart.' }),
+    preservation: z.array(preservedSubtreeSchema).optional().meta({
+      description:
+        'Subtrees most of which are silent, so that nobody there is removed for now: the largest 1,000, those with most leases first. Absent where self-preservation is switched off.',
+    }),
   })
   .meta({ id: 'RegistryStatus' });
 export type RegistryStatus = z.infer<typeof registryStatusSchema>;

@@ -3,6 +3,7 @@ import { isMembraneError, MembraneError, type RegistryStatus } from '@membrane/p
 import { pino, type Logger } from 'pino';
 import { OperatorError } from './operator-error.js';
 import { SYSTEM_CLOCK, type Clock } from './clock.js';
+import type { Change } from './domain/change.js';
 import type { EventLogLimits } from './domain/event-log.js';
 import { createApp } from './http/app.js';
 import { CallRunner } from './http/call-runner.js';
@@ -19,6 +20,7 @@ import { MailboxService } from './service/mailbox-service.js';
 import { MailboxSweeper } from './service/mailbox-sweeper.js';
 import { RegistryService } from './service/registry-service.js';
 import { RegistryState } from './service/registry-state.js';
+import { SelfPreservation } from './service/self-preservation.js';
 import { describeState } from './service/state-status.js';
 import { TombstoneSweeper } from './service/tombstone-sweeper.js';
 import { TreeService } from './service/tree-service.js';
@@ -138,10 +140,17 @@ class RegistryProgram implements Registry {
         mailbox.noteChange(change);
         tombstones.noteChange(change);
         watching.noteChange(change, revision);
+        if (change.preservation !== undefined) this.#logPreservation(change);
       },
       onStoreHealth: (error) => {
         this.#noteStoreHealth(error);
       },
+    });
+    const preservation = new SelfPreservation({
+      state,
+      queue,
+      clock: this.#clock,
+      isEnabled: this.#options.selfPreservation,
     });
     const ticker = new LeaseTicker({
       state,
@@ -149,6 +158,7 @@ class RegistryProgram implements Registry {
       clock: this.#clock,
       tickMs,
       isStoreWritable: () => this.#storeError === undefined,
+      preservation,
       sweepOthers: async () => {
         await Promise.all([sweeper.sweep(), tombstones.sweep()]);
       },
@@ -321,6 +331,17 @@ class RegistryProgram implements Registry {
     this.#storeError = error;
   }
 
+  #logPreservation({ events }: Change): void {
+    for (const { event, namespace, id, preservation } of events) {
+      const fields = { namespace, subtree: id, ...preservation };
+      if (event === 'preservation_started') {
+        this.#logger.warn(fields, 'most of a subtree is silent: nobody there is removed for now');
+      } else {
+        this.#logger.info(fields, 'the preservation of a subtree is over');
+      }
+    }
+  }
+
   #status(store: MembraneStore, state: RegistryState): RegistryStatus {
     return {
       registry_id: this.#registryId,
@@ -328,7 +349,7 @@ class RegistryProgram implements Registry {
       peer_count: 0,
       uptime: Math.round(this.#clock.monotonicMs() - this.#startedAtMs) / 1_000,
       store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
-      ...describeState(state),
+      ...describeState(state, this.#options.selfPreservation),
       watch: this.#running?.watching.describe(),
     };
   }

@@ -88,6 +88,15 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
     },
   },
   {
+    flag: 'self-preservation',
+    variable: 'MEMBRANE_REGISTRY_SELF_PRESERVATION',
+    description: 'keep silent members for longer where most of a subtree are silent [on]',
+    type: 'boolean',
+    expectation: 'must be "true" or "false"',
+    parse: (text) =>
+      text === 'true' || text === 'false' ? { selfPreservation: text === 'true' } : undefined,
+  },
+  {
     flag: 'mailbox-max-messages',
     variable: 'MEMBRANE_REGISTRY_MAILBOX_MAX_MESSAGES',
     description: 'messages that may wait for one member [1000]',

@@ -80,7 +80,7 @@ function printStatus(status: ClientStatus, output: Output): void {
   const reached =
     registry.status === undefined
       ? `not reached: ${registry.error?.message ?? ''}`
-      : `${registry.status.registryId} at ${registry.url}, up ${formatAge(registry.status.uptime)}`;
+      : `${registry.status.registryId} at ${registry.url}, up ${formatAge(registry.status.uptime)}${describePreservation(registry.status.preservation)}`;
   lines.push(
     ['registry', toPrintable(hideCredentials(reached)), ''],
     ['lease', describeLease(status, output), ''],
@@ -91,13 +91,24 @@ function printStatus(status: ClientStatus, output: Output): void {
   }
 }
 
+/** That leases outlive their term at the moment; `registry status` says where. */
+function describePreservation(subtrees: readonly unknown[] = []): string {
+  if (subtrees.length === 0) return '';
+  return subtrees.length === 1 ? ', preserving a subtree' : `, preserving ${subtrees.length} subtrees`;
+}
+
 function describeLease(status: ClientStatus, output: Output): string {
   if (status.registry.error !== undefined) return 'unknown';
   const instance = instanceOf(status);
   if (instance === undefined) return 'not registered';
   const ageMs = leaseAgeMs(status) ?? 0;
-  const lapses = formatMs(Math.max(0, 5 * instance.heartbeatIntervalMs - ageMs));
-  return `${colorStatus(instance.status, output)}, renewed ${formatMs(ageMs)} ago, lapses in ${lapses} unless renewed`;
+  const said = `${colorStatus(instance.status, output)}, renewed ${formatMs(ageMs)} ago`;
+  const leftMs = 5 * instance.heartbeatIntervalMs - ageMs;
+  if (leftMs < 0 && (status.registry.status?.preservation?.length ?? 0) > 0) {
+    const lastMs = Math.max(0, 15 * instance.heartbeatIntervalMs - ageMs);
+    return `${said}, kept by self-preservation: lapses in ${formatMs(lastMs)} at the latest unless renewed`;
+  }
+  return `${said}, lapses in ${formatMs(Math.max(0, leftMs))} unless renewed`;
 }
 
 /** On a command line, what is given in code is a flag. */

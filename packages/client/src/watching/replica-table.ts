@@ -57,7 +57,9 @@ export class ReplicaTable {
 
   /** @returns false where it cannot tell what the change means for others: then it is to be read anew. */
   apply(change: MembraneChange): boolean {
-    const { event, id, instanceId, record, after, revision, timestamp } = change;
+    const { event, id, instanceId, record, after, revision, timestamp, preservation } = change;
+    // It is about leases: no record tells of it.
+    if (preservation !== undefined) return true;
     if (event === 'dissolved') {
       this.#dissolve(change);
     } else if (after === undefined) {

@@ -79,6 +79,30 @@ describe('a watch', () => {
     expect(follower.child.exitCode).toBeNull();
   }, 120_000);
 
+  it('tells where self-preservation begins and ends, and a replica goes on beside it', async () => {
+    const { create, place } = await begin();
+    await place('rack');
+    const told: WatchedEvent[] = [];
+    const viewer = create('viewer', { cache: 'watch' });
+    const stop = viewer.onChange((event) => told.push(event), { subtree: 'rack' });
+    const ids = Array.from({ length: 25 }, (_, index) => `m-${index}`);
+    await Promise.all(ids.map((id) => place(id, 'rack', { heartbeatIntervalMs: 1_000 })));
+    await eventually('it ends', () => told.some(({ event }) => event === 'preservation_ended'), 60_000);
+    expect(told.filter(({ event }) => event.startsWith('preservation')).map(nameOf)).toEqual([
+      'preservation_started rack',
+      'preservation_ended rack',
+    ]);
+    expect(told.filter(({ event }) => event === 'expired')).toHaveLength(ids.length);
+    const started = told.findIndex(({ event }) => event === 'preservation_started');
+    expect(told[started]).toMatchObject({
+      before: { ancestors: [] },
+      preservation: { n: 26, s: expect.any(Number) as number },
+    });
+    expect(started).toBeLessThan(told.findIndex(({ event }) => event === 'expired'));
+    expect(await held(viewer)).toEqual(['rack < null']);
+    stop();
+  }, 120_000);
+
   it('of a subtree tells of what enters and leaves it, and ends by its signal', async () => {
     const { create, admin, place } = await begin();
     for (const [id, parent] of [['a'], ['b'], ['x', 'b'], ['y', 'x']] as const)

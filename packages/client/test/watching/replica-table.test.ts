@@ -53,6 +53,17 @@ describe('a replica of the namespace', () => {
     expect(table.get('lamp')).toBeUndefined();
   });
 
+  it('passes over what is told of self-preservation', () => {
+    const { table, ids } = begin([record('oven'), record('lamp', { parent: 'oven' })]);
+    const found = table.get('oven');
+    const preservation = { n: 2, s: 2 };
+    for (const event of ['preservation_started', 'preservation_ended']) {
+      expect(table.apply(change(event, 'oven', { after: { ancestors: [] }, preservation }))).toBe(true);
+      expect(table.apply(change(event, '', { preservation }))).toBe(true);
+    }
+    expect([ids(), table.get('oven') === found]).toEqual([['oven', 'lamp'], true]);
+  });
+
   it('follows registrations, changes and ends', () => {
     const { table, ids } = begin([record('oven')]);
     table.apply(put('lamp', { parent: 'oven' }));

@@ -18,7 +18,9 @@ const PRESENCE: ReadonlySet<string> = new Set(['registered', 'deregistered', 'ex
 
 /** Tells every scope of the event's namespace in which a read would see something else now. Some are told twice. */
 export function visitScopes(event: EventDraft, visit: (kind: Scope['kind'], id: string) => void): void {
-  const { id, before, after } = event;
+  const { id, before, after, preservation } = event;
+  // Who is preserved is in no record.
+  if (preservation !== undefined) return;
   visit('node', id);
   visit('subtree', TOP);
   visit('subtree', id);

@@ -1,6 +1,7 @@
 import type { EventType, MembraneError } from '@membrane/protocol';
 import type { MailChange } from './mail.js';
 import type { Instance, MembraneNode } from './membrane-node.js';
+import type { PreservationChange } from './preserved-subtrees.js';
 
 export interface NodeChange {
   readonly before: MembraneNode | undefined;
@@ -23,6 +24,8 @@ export interface EventDraft {
   /** Of a membrane that was dissolved or divided: as in its tombstone. */
   readonly heir?: string | null;
   readonly heirs?: ReadonlyMap<string, string | null>;
+  /** Of the beginning and the end of preservation: leases in the subtree, and silent ones among them. */
+  readonly preservation?: { readonly n: number; readonly s: number };
 }
 
 /** What one command does to the state: all of it or nothing, under one revision. */
@@ -33,6 +36,7 @@ export interface Change {
   readonly events: readonly EventDraft[];
   /** By mailbox; absent where none changes. */
   readonly mail?: readonly MailChange[];
+  readonly preservation?: PreservationChange;
 }
 
 /** What a command comes to, seen from one state. */

@@ -1,10 +1,20 @@
 import { ExpiryWheel, type WheelItem } from './expiry-wheel.js';
 import { findLeaseFault, type LeaseFault } from './lease-fault.js';
-import type { Instance } from './membrane-node.js';
+import { isSilent, type Instance } from './membrane-node.js';
 
 /** Silence of this many intervals makes a lease unhealthy, then ends it. */
 export const UNHEALTHY_AFTER_INTERVALS = 2;
 export const EXPIRED_AFTER_INTERVALS = 5;
+/** The same where self-preservation keeps it. */
+export const REMOVED_AFTER_INTERVALS = 15;
+
+/** How a lease goes on that is silent beyond its end. */
+export interface Keeping {
+  /** When it is looked at again. */
+  readonly untilMs: number;
+  /** Nothing speaks for it any more: this is its last time. */
+  readonly isLast: boolean;
+}
 
 /** The right of one instance to its name, as long as it renews. Times are those of the lease clock. */
 export interface Lease extends WheelItem {
@@ -14,6 +24,8 @@ export interface Lease extends WheelItem {
   renewedAtMs: number;
   /** True once its end is decided: renewals come too late, unless the commit fails. */
   ending: boolean;
+  /** Undefined unless it is kept beyond its end. */
+  keeping: Keeping | undefined;
 }
 
 /** `recovered`: renewed, and its status has to follow. */
@@ -53,6 +65,7 @@ export class LeaseTable {
       instance,
       renewedAtMs,
       ending: false,
+      keeping: undefined,
       bucket: undefined,
       position: 0,
     };
@@ -88,7 +101,7 @@ export class LeaseTable {
     const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
     if (fault !== undefined) return fault;
     extendLease(lease, nowMs);
-    return lease.instance.status === 'unhealthy' ? 'recovered' : 'renewed';
+    return isSilent(lease.instance) ? 'recovered' : 'renewed';
   }
 
   /**
@@ -108,9 +121,12 @@ export class LeaseTable {
   /** Puts a lease back whose transition was not needed, or could not be committed. */
   restore(lease: Lease): void {
     lease.ending = false;
-    if (this.get(lease.namespace, lease.id, lease.instance.instanceId) === lease) {
-      this.#wheel.schedule(lease, dueAtMs(lease));
-    }
+    if (this.isCurrent(lease)) this.#wheel.schedule(lease, dueAtMs(lease));
+  }
+
+  /** False where it has ended, or another one has taken its place. */
+  isCurrent(lease: Lease): boolean {
+    return this.get(lease.namespace, lease.id, lease.instance.instanceId) === lease;
   }
 }
 
@@ -124,7 +140,9 @@ export function extendLease(lease: Lease, nowMs: number): void {
 
 /** The next moment at which silence changes something. */
 export function dueAtMs(lease: Lease): number {
-  const intervals =
-    lease.instance.status === 'unhealthy' ? EXPIRED_AFTER_INTERVALS : UNHEALTHY_AFTER_INTERVALS;
-  return lease.renewedAtMs + intervals * lease.instance.heartbeatIntervalMs;
+  const { instance, renewedAtMs, keeping } = lease;
+  const isDown = isSilent(instance);
+  const intervals = isDown ? EXPIRED_AFTER_INTERVALS : UNHEALTHY_AFTER_INTERVALS;
+  const dueMs = renewedAtMs + intervals * instance.heartbeatIntervalMs;
+  return isDown && keeping !== undefined ? Math.max(dueMs, keeping.untilMs) : dueMs;
 }

@@ -117,6 +117,11 @@ export function findPrimary(node: MembraneNode): Instance | undefined {
   );
 }
 
+/** True where it has not renewed in time. */
+export function isSilent({ status }: Pick<Instance, 'status'>): boolean {
+  return status === 'unhealthy';
+}
+
 /** What an instance shows that renews in time. */
 export function statusOf({ drain }: Pick<Instance, 'drain'>): MembraneStatus {
   return drain === null ? 'active' : 'draining';

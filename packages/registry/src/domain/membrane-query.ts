@@ -184,7 +184,7 @@ function toEventRecord(event: LoggedEvent, instance: Instance): MembraneEvent['r
 
 /** The wire event. */
 export function toEvent(event: LoggedEvent): MembraneEvent {
-  const { namespace, id, instanceId, instance, before, after, heir, heirs } = event;
+  const { namespace, id, instanceId, instance, before, after, heir, heirs, preservation } = event;
   return {
     revision: event.revision,
     event: event.event,
@@ -203,6 +203,7 @@ export function toEvent(event: LoggedEvent): MembraneEvent {
             ...(heirs === undefined ? {} : { heirs: toNamedHeirs(heirs) }),
           },
         }),
+    ...(preservation === undefined ? {} : { preservation }),
   };
 }
 

@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.js';
 import { dueAtMs, type Lease } from '../domain/lease-table.js';
-import { RETENTION_MS } from '../domain/membrane-node.js';
+import { isSilent, RETENTION_MS } from '../domain/membrane-node.js';
 import { decideSweep } from '../domain/retention.js';
 import { decideTransition, type TransitionCommand } from '../domain/transition.js';
 import type { CommandQueue } from './command-queue.js';
 import type { RegistryState } from './registry-state.js';
+import type { SelfPreservation } from './self-preservation.js';
 
 /** Leases looked at, and transitions decided, before other work gets its turn. */
 const SLICE_LEASES = 2_000;
@@ -18,6 +19,7 @@ export interface LeaseTickerOptions {
   readonly clock: Clock;
   readonly tickMs: number;
   readonly isStoreWritable: () => boolean;
+  readonly preservation: SelfPreservation;
   /** What else is to be done every tick while the store can write. */
   readonly sweepOthers: () => Promise<void>;
   /** A tick failed for a reason nobody thought of. */
@@ -68,14 +70,13 @@ export class LeaseTicker {
       await this.#probeStore();
       return;
     }
-    for (let done = false; !done && this.#options.isStoreWritable();) {
-      const slice = state.leases.advance(state.leaseNowMs(), SLICE_LEASES);
-      done = slice.done;
-      await Promise.all(slice.due.map((lease) => this.#decideSilence(lease)));
-      if (!done) await new Promise(setImmediate);
-    }
+    await this.#endSilent(await this.#findSilent());
     const sweeps = state.retention.take(clock.wallMs(), SLICE_SWEEPS);
-    await Promise.all([...sweeps.map((command) => this.#sweep(command)), this.#options.sweepOthers()]);
+    await Promise.all([
+      ...sweeps.map((command) => this.#sweep(command)),
+      this.#options.preservation.sweep(),
+      this.#options.sweepOthers(),
+    ]);
   }
 
   /** The lease renewed after it was called unhealthy: commits that it recovered. Once at a time a lease. */
@@ -93,11 +94,42 @@ export class LeaseTicker {
       });
   }
 
+  /** Those that have become silent are unhealthy from now on; returns those that are due to end. */
+  async #findSilent(): Promise<Lease[]> {
+    const { state } = this.#options;
+    const overdue: Lease[] = [];
+    for (let done = false; !done && this.#options.isStoreWritable();) {
+      const slice = state.leases.advance(state.leaseNowMs(), SLICE_LEASES);
+      done = slice.done;
+      const fresh: Lease[] = [];
+      for (const lease of slice.due) (isSilent(lease.instance) ? overdue : fresh).push(lease);
+      await Promise.all(fresh.map((lease) => this.#decideSilence(lease)));
+      if (!done) await new Promise(setImmediate);
+    }
+    return overdue;
+  }
+
+  /** Last, since who is kept depends on how many are silent: after an outage of the store all become so in one tick. */
+  async #endSilent(overdue: readonly Lease[]): Promise<void> {
+    const { state, preservation, isStoreWritable } = this.#options;
+    for (let start = 0; start < overdue.length; start += SLICE_LEASES) {
+      if (start > 0) await new Promise(setImmediate);
+      const ending: Lease[] = [];
+      for (const lease of overdue.slice(start, start + SLICE_LEASES)) {
+        const isDue =
+          isStoreWritable() && state.leases.isCurrent(lease) && dueAtMs(lease) <= state.leaseNowMs();
+        if (!isDue) state.leases.restore(lease);
+        else if (!preservation.keep(lease)) ending.push(lease);
+      }
+      await Promise.all(ending.map((lease) => this.#decideSilence(lease)));
+    }
+  }
+
   async #decideSilence(lease: Lease): Promise<void> {
     const { state, queue, clock } = this.#options;
     const { namespace, id, instance } = lease;
     const { instanceId, incarnation } = instance;
-    const event = instance.status === 'unhealthy' ? 'expired' : 'unhealthy';
+    const event = isSilent(instance) ? 'expired' : 'unhealthy';
     try {
       const { revision } = await queue.submit({
         namespace,

@@ -7,15 +7,25 @@ import {
   type EventLogLimits,
   type LoggedChange,
 } from '../domain/event-log.js';
+import { LeaseCounts } from '../domain/lease-counts.js';
 import {
   EXPIRED_AFTER_INTERVALS,
   extendLease,
   LeaseTable,
   UNHEALTHY_AFTER_INTERVALS,
+  type Keeping,
+  type Lease,
 } from '../domain/lease-table.js';
 import { MailboxBook } from '../domain/mailbox-book.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
-import { findInstance, stampNode, type Instance, type MembraneNode } from '../domain/membrane-node.js';
+import {
+  findInstance,
+  isSilent,
+  stampNode,
+  type Instance,
+  type MembraneNode,
+} from '../domain/membrane-node.js';
+import { PreservedSubtrees } from '../domain/preserved-subtrees.js';
 import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
 import { SubtreeMarks } from '../domain/subtree-marks.js';
@@ -41,6 +51,8 @@ export class RegistryState {
   readonly marks = new SubtreeMarks();
   readonly retention = new RetentionQueue();
   readonly mail = new MailboxBook();
+  readonly preserved = new PreservedSubtrees();
+  readonly leaseCounts: LeaseCounts;
   /** What commands are decided on. */
   readonly view: StateView;
   readonly leases: LeaseTable;
@@ -58,6 +70,7 @@ export class RegistryState {
     const { eventLogLimits = { maxChanges: JOURNAL_LIMIT, maxBytes: EVENT_LOG_MAX_BYTES } } = options;
     this.eventLog = new EventLog(eventLogLimits);
     const { directory, mail } = this;
+    this.leaseCounts = new LeaseCounts(directory);
     this.view = {
       mail,
       node: (namespace, id) => directory.node(namespace, id),
@@ -102,6 +115,13 @@ export class RegistryState {
     this.#onRecovery(namespace, id, instanceId);
   }
 
+  /** Keeps a lease beyond its end. */
+  keep(lease: Lease, keeping: Keeping): void {
+    if (lease.keeping === undefined) this.leaseCounts.addHeld(lease.namespace, lease.id, 1);
+    lease.keeping = keeping;
+    this.leases.restore(lease);
+  }
+
   /**
    * Fills the state from the store; `random` gives 0 to 1. Who was active gets a full term, who was unhealthy three
    * intervals, each spread over one interval, so that what was silent during a restart does not end all at once.
@@ -122,10 +142,18 @@ export class RegistryState {
       signal?.throwIfAborted();
     }
     const nowMs = this.leaseNowMs();
-    for (const [index, node] of decoder.nodes().entries()) {
-      this.#loadNode(node, nowMs, random);
-      if (index % LOAD_SLICE === LOAD_SLICE - 1) await new Promise(setImmediate);
+    const nodes = decoder.nodes();
+    for (let start = 0; start < nodes.length; start += LOAD_SLICE) {
+      for (const node of nodes.slice(start, start + LOAD_SLICE)) this.#loadNode(node, nowMs, random);
+      await new Promise(setImmediate);
     }
+    // Counted when the whole tree is there: whose numbers go where may depend on any of its graves.
+    for (let start = 0; start < nodes.length; start += LOAD_SLICE) {
+      const slice = nodes.slice(start, start + LOAD_SLICE);
+      this.leaseCounts.apply(slice.map((after) => ({ before: undefined, after })));
+      await new Promise(setImmediate);
+    }
+    for (const subtree of decoder.preserved()) this.preserved.apply(subtree);
     this.retention.sort();
     const { mails, letters } = decoder.mail();
     for (let start = 0; start < mails.length; start += LOAD_SLICE) {
@@ -146,7 +174,7 @@ export class RegistryState {
   }
 
   /** A durable change becomes visible. */
-  apply({ atMs, nodes, events, mail }: Change, revision: number): void {
+  apply({ atMs, nodes, events, mail, preservation }: Change, revision: number): void {
     const nowMs = this.leaseNowMs();
     const stampedNodes: MembraneNode[] = [];
     for (const { before, after } of nodes) {
@@ -156,6 +184,8 @@ export class RegistryState {
       this.#applyLeases(before, stamped, nowMs);
       if (stamped !== undefined) this.#remember(stamped, before);
     }
+    this.leaseCounts.apply(nodes);
+    if (preservation !== undefined) this.preserved.apply(preservation);
     for (const event of events) this.marks.note(event, revision);
     for (const { before } of nodes) if (before !== undefined) this.#forgetMarks(before);
     for (const change of mail ?? []) this.mail.apply(change);
@@ -177,7 +207,7 @@ export class RegistryState {
     this.#remember(node, undefined);
     for (const instance of node.instances) {
       const intervalMs = instance.heartbeatIntervalMs;
-      const silentMs = instance.status === 'unhealthy' ? UNHEALTHY_AFTER_INTERVALS * intervalMs : 0;
+      const silentMs = isSilent(instance) ? UNHEALTHY_AFTER_INTERVALS * intervalMs : 0;
       const renewedAtMs = nowMs + random() * intervalMs - silentMs;
       this.leases.begin(namespace, id, instance, renewedAtMs);
       this.#recoveringUntilMs = Math.max(
@@ -192,12 +222,15 @@ export class RegistryState {
     if (node === undefined) return;
     const { namespace, id } = node;
     for (const { instanceId } of before?.instances ?? []) {
-      if (findInstance(after, instanceId) === undefined) this.leases.end(namespace, id, instanceId);
+      if (findInstance(after, instanceId) !== undefined) continue;
+      this.#endKeeping(this.leases.get(namespace, id, instanceId));
+      this.leases.end(namespace, id, instanceId);
     }
     for (const instance of after?.instances ?? []) {
       const previous = findInstance(before, instance.instanceId);
       if (previous === instance) continue;
       const lease = this.leases.get(namespace, id, instance.instanceId);
+      if (!isSilent(instance)) this.#endKeeping(lease);
       if (lease === undefined || previous?.incarnation !== instance.incarnation) {
         this.leases.begin(namespace, id, instance, nowMs);
         continue;
@@ -209,6 +242,13 @@ export class RegistryState {
     }
   }
 
+  /** It is back, or gone. */
+  #endKeeping(lease: Lease | undefined): void {
+    if (lease?.keeping === undefined) return;
+    lease.keeping = undefined;
+    this.leaseCounts.addHeld(lease.namespace, lease.id, -1);
+  }
+
   /** It may have renewed while the commit that calls it unhealthy was on its way. */
   #recoverIfRenewed(
     namespace: string,
@@ -218,10 +258,7 @@ export class RegistryState {
     nowMs: number,
   ): void {
     const silentMs = nowMs - renewedAtMs;
-    if (
-      instance.status === 'unhealthy' &&
-      silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs
-    ) {
+    if (isSilent(instance) && silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs) {
       this.recover(namespace, id, instance.instanceId);
     }
   }

@@ -8,6 +8,7 @@ import {
   type Instance,
   type MembraneNode,
 } from '../domain/membrane-node.js';
+import type { PreservedSubtree } from '../domain/preserved-subtrees.js';
 import { JOURNAL_PREFIX, type StoredEntry } from '../store/membrane-store.js';
 import { MailDecoder, type DecodedMail } from './mail-decoder.js';
 import { RowReader } from './row-reader.js';
@@ -18,6 +19,8 @@ import {
   liveRowSchema,
   NODE_PREFIX,
   nodeRowSchema,
+  PRESERVATION_PREFIX,
+  preservationRowSchema,
   type describedSchema,
   type fenceSchema,
 } from './state-rows.js';
@@ -30,6 +33,7 @@ export class StateDecoder {
   readonly #instances = new Map<string, Instance[]>();
   readonly #ended = new Map<string, EndedInstance[]>();
   readonly #journal: LoggedChange[] = [];
+  readonly #preserved: PreservedSubtree[] = [];
 
   /** `location` is what errors call the store. */
   constructor(location: string) {
@@ -65,6 +69,8 @@ export class StateDecoder {
         atMs: row.atMs,
         events: row.events.map((event) => decodeEvent(event, revision)),
       });
+    } else if (key.startsWith(PRESERVATION_PREFIX)) {
+      this.#preserved.push(this.#rows.check(preservationRowSchema, entry));
     } else {
       return this.#mail.add(entry);
     }
@@ -88,6 +94,11 @@ export class StateDecoder {
   /** The journal, oldest first. */
   journal(): LoggedChange[] {
     return this.#journal.sort((a, b) => a.revision - b.revision);
+  }
+
+  /** The subtrees that are preserved. */
+  preserved(): readonly PreservedSubtree[] {
+    return this.#preserved;
   }
 
   /** What is in the mailboxes. */
@@ -141,7 +152,15 @@ function toInstance(
 const NO_FENCE = { tokenHash: null, attempt: 0, replacedTokenHashes: [] };
 
 function decodeEvent(
-  { instance, before, after, heir, heirs, ...rest }: z.output<typeof journalRowSchema>['events'][number],
+  {
+    instance,
+    before,
+    after,
+    heir,
+    heirs,
+    preservation,
+    ...rest
+  }: z.output<typeof journalRowSchema>['events'][number],
   revision: number,
 ): EventDraft {
   return {
@@ -153,6 +172,7 @@ function decodeEvent(
     ...(after === undefined ? {} : { after }),
     ...(heir === undefined ? {} : { heir }),
     ...(heirs === undefined ? {} : { heirs }),
+    ...(preservation === undefined ? {} : { preservation }),
   };
 }
 

@@ -8,11 +8,13 @@ import {
   type Instance,
   type MembraneNode,
 } from '../domain/membrane-node.js';
+import type { PreservationChange } from '../domain/preserved-subtrees.js';
 import type { ChangeSet } from '../store/membrane-store.js';
 import { encodeMail } from './mail-encoder.js';
 import {
   INSTANCE_PREFIX,
   NODE_PREFIX,
+  PRESERVATION_PREFIX,
   type describedSchema,
   type fenceSchema,
   type journalRowSchema,
@@ -21,6 +23,9 @@ import {
 const nodeKey = ({ namespace, id }: MembraneNode): string => `${NODE_PREFIX}${namespace}/${id}`;
 const instanceKey = (node: MembraneNode, instanceId: string): string =>
   `${INSTANCE_PREFIX}${node.namespace}/${node.id}/${instanceId}`;
+
+const preservationKey = ({ namespace, id }: PreservationChange): string =>
+  `${PRESERVATION_PREFIX}${namespace}/${id}`;
 
 const revisionOrNull = (revision: number): number | null => (revision === PENDING_REVISION ? null : revision);
 
@@ -48,7 +53,7 @@ function describeFence(fence: Instance | EndedInstance): z.input<typeof fenceSch
 }
 
 /** The rows that a change writes and deletes. */
-export function encodeChange({ atMs, nodes, events, mail }: Change): ChangeSet {
+export function encodeChange({ atMs, nodes, events, mail, preservation }: Change): ChangeSet {
   const puts: { key: string; value: JsonValue }[] = [];
   const deletes: string[] = [];
   for (const { before, after } of nodes) {
@@ -85,6 +90,12 @@ export function encodeChange({ atMs, nodes, events, mail }: Change): ChangeSet {
     const rows = encodeMail(change);
     puts.push(...rows.puts);
     deletes.push(...rows.deletes);
+  }
+  if (preservation !== undefined) {
+    const { namespace, id, sinceMs } = preservation;
+    const key = preservationKey(preservation);
+    if (sinceMs === null) deletes.push(key);
+    else puts.push({ key, value: { namespace, id, sinceMs } });
   }
   return events.length === 0
     ? { puts, deletes }

@@ -16,6 +16,7 @@ export const NODE_PREFIX = 'node/';
 export const INSTANCE_PREFIX = 'instance/';
 export const MAIL_PREFIX = 'mail/';
 export const DEAD_LETTER_PREFIX = 'dead/';
+export const PRESERVATION_PREFIX = 'preservation/';
 
 const heirsSchema = z
   .record(membraneIdSchema, membraneIdSchema.nullable())
@@ -74,7 +75,8 @@ export const journalRowSchema = z.object({
     z.object({
       event: eventTypeSchema,
       namespace: namespaceSchema,
-      id: membraneIdSchema,
+      /** Empty: the whole namespace. */
+      id: membraneIdSchema.or(z.literal('')),
       instanceId: instanceIdSchema,
       parent: membraneIdSchema.nullable(),
       instance: describedSchema.optional(),
@@ -82,8 +84,16 @@ export const journalRowSchema = z.object({
       after: z.array(membraneIdSchema).optional(),
       heir: membraneIdSchema.nullable().optional(),
       heirs: heirsSchema.optional(),
+      preservation: z.object({ n: z.number(), s: z.number() }).optional(),
     }),
   ),
+});
+
+/** A subtree that is preserved. Its key ends with its names, of which that of its top is empty for the namespace. */
+export const preservationRowSchema = z.object({
+  namespace: namespaceSchema,
+  id: membraneIdSchema.or(z.literal('')),
+  sinceMs: z.number(),
 });
 
 /** A message, waiting or dead. What it says is text, as it is handed out, so that nobody need write it anew. */

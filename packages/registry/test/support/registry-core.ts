@@ -8,6 +8,7 @@ import { MailboxService } from '../../src/service/mailbox-service.js';
 import { MailboxSweeper } from '../../src/service/mailbox-sweeper.js';
 import { RegistryService } from '../../src/service/registry-service.js';
 import { RegistryState } from '../../src/service/registry-state.js';
+import { SelfPreservation } from '../../src/service/self-preservation.js';
 import { TombstoneSweeper } from '../../src/service/tombstone-sweeper.js';
 import { TreeService } from '../../src/service/tree-service.js';
 import { MemoryMembraneStore } from '../../src/store/memory-membrane-store.js';
@@ -50,6 +51,7 @@ export class RegistryCore {
   readonly state: RegistryState;
   readonly queue: CommandQueue;
   readonly ticker: LeaseTicker;
+  readonly preservation: SelfPreservation;
   readonly service: RegistryService;
   readonly mailbox: MailboxService;
   readonly sweeper: MailboxSweeper;
@@ -66,6 +68,7 @@ export class RegistryCore {
     store = new FlakyStore(),
     quotas: MailQuotas = QUOTAS,
     eventLogLimits?: EventLogLimits,
+    isPreserving = true,
   ) {
     this.clock = clock;
     this.#quotas = quotas;
@@ -92,12 +95,19 @@ export class RegistryCore {
         this.isWritable = error === undefined;
       },
     });
+    this.preservation = new SelfPreservation({
+      state: this.state,
+      queue: this.queue,
+      clock,
+      isEnabled: isPreserving,
+    });
     this.ticker = new LeaseTicker({
       state: this.state,
       queue: this.queue,
       clock,
       tickMs: TICK_MS,
       isStoreWritable: () => this.isWritable,
+      preservation: this.preservation,
       sweepOthers: async () => {
         await Promise.all([this.sweeper.sweep(), this.tombstones.sweep()]);
       },
@@ -132,8 +142,9 @@ export class RegistryCore {
   }
 
   /** The same data, in a registry that has just started. */
-  restart(): Promise<RegistryCore> {
-    return new RegistryCore(this.clock, this.store, this.#quotas, this.#eventLogLimits).load();
+  restart(isPreserving = this.preservation.isEnabled): Promise<RegistryCore> {
+    const { clock, store } = this;
+    return new RegistryCore(clock, store, this.#quotas, this.#eventLogLimits, isPreserving).load();
   }
 
   /** Time passes, with a tick when it is due. */

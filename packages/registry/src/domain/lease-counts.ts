@@ -1,0 +1,164 @@
+import type { NodeChange } from './change.js';
+import { TOP } from './change-scopes.js';
+import { isSilent, type MembraneNode } from './membrane-node.js';
+import type { TreeView } from './state-view.js';
+
+/** Leases of an id and of everything below it; of `TOP`, of the namespace. */
+export interface SubtreeLeases {
+  readonly id: string;
+  readonly n: number;
+  /** Silent ones. */
+  readonly s: number;
+  /** Silent ones that would be gone by now, and are kept. */
+  readonly held: number;
+}
+
+interface Entry extends SubtreeLeases {
+  n: number;
+  s: number;
+  held: number;
+  /** Where its numbers are added; undefined for `TOP` alone. */
+  parent: Entry | undefined;
+}
+
+type Numbers = Pick<SubtreeLeases, 'n' | 's' | 'held'>;
+
+/**
+ * Counts leases by subtree, kept as changes are applied: a step for each ancestor where an instance comes, goes, falls
+ * silent or is back, and none where one renews. A subtree that moves takes its numbers from the old ancestors to the
+ * new ones. There is an entry for each subtree that has a lease, and no other.
+ *
+ * A grave hands its numbers on to its heir, as its children do who name it: so a dissolution moves none of them, and
+ * rewriting them later changes no number that anybody sees. Only those that a division gave to somebody by name are
+ * counted there at once.
+ */
+export class LeaseCounts {
+  readonly #tree: TreeView;
+  readonly #namespaces = new Map<string, Map<string, Entry>>();
+
+  /** `tree` is the committed one. */
+  constructor(tree: TreeView) {
+    this.#tree = tree;
+  }
+
+  /** The subtree of an id, or with `TOP` the namespace. One that was dissolved has none. */
+  of(namespace: string, id: string): SubtreeLeases {
+    const entry = this.#namespaces.get(namespace)?.get(id);
+    return entry === undefined || this.#isGrave(namespace, id) ? { id, n: 0, s: 0, held: 0 } : entry;
+  }
+
+  /** Every subtree that a lease of this id is in: its own, those of its ancestors, and last the namespace. */
+  *above(namespace: string, id: string): Iterable<SubtreeLeases> {
+    let entry = this.#namespaces.get(namespace)?.get(id);
+    for (; entry !== undefined; entry = entry.parent) {
+      if (!this.#isGrave(namespace, entry.id)) yield entry;
+    }
+  }
+
+  /** What a change did to the nodes; the tree shows it already. */
+  apply(nodes: readonly NodeChange[]): void {
+    for (const { before, after } of nodes) {
+      const node = after ?? before;
+      if (node === undefined) continue;
+      const { namespace, id } = node;
+      if (isRelinked(before, after)) {
+        this.#relink(namespace, id);
+        for (const childId of before?.tombstone?.heirs.keys() ?? []) this.#relink(namespace, childId);
+        for (const childId of after?.tombstone?.heirs.keys() ?? []) this.#relink(namespace, childId);
+      }
+      const n = (after?.instances.length ?? 0) - (before?.instances.length ?? 0);
+      this.#add(namespace, id, { n, s: countSilent(after) - countSilent(before), held: 0 });
+    }
+  }
+
+  /** A lease of this id is kept beyond its end, or (-1) is not any more. */
+  addHeld(namespace: string, id: string, held: 1 | -1): void {
+    this.#add(namespace, id, { n: 0, s: 0, held });
+  }
+
+  #isGrave(namespace: string, id: string): boolean {
+    return this.#tree.node(namespace, id)?.tombstone != null;
+  }
+
+  #add(namespace: string, id: string, numbers: Numbers): void {
+    if (numbers.n === 0 && numbers.s === 0 && numbers.held === 0) return;
+    this.#addFrom(namespace, this.#entryOf(namespace, id), numbers);
+  }
+
+  #addFrom(namespace: string, from: Entry | undefined, { n, s, held }: Numbers): void {
+    for (let entry = from; entry !== undefined; entry = entry.parent) {
+      entry.n += n;
+      entry.s += s;
+      entry.held += held;
+      // Those below it have none either, so nobody refers to it.
+      if (entry.n === 0) this.#delete(namespace, entry.id);
+    }
+  }
+
+  /** Its parent, or that of those above it as far as they have no numbers, is another one now. */
+  #relink(namespace: string, id: string): void {
+    const entry = this.#namespaces.get(namespace)?.get(id);
+    if (entry === undefined) return;
+    const parent = this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
+    const previous = entry.parent;
+    if (parent === previous) return;
+    const { n, s, held } = entry;
+    // First added, so that an ancestor of both places is not empty in between.
+    this.#addFrom(namespace, parent, { n, s, held });
+    this.#addFrom(namespace, previous, { n: -n, s: -s, held: -held });
+    entry.parent = parent;
+  }
+
+  /** Made where there is none; then a lease must be added to it. */
+  #entryOf(namespace: string, id: string): Entry {
+    let entries = this.#namespaces.get(namespace);
+    if (entries === undefined) {
+      entries = new Map();
+      this.#namespaces.set(namespace, entries);
+    }
+    let entry = entries.get(id);
+    if (entry === undefined) {
+      const parent = id === TOP ? undefined : this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
+      entry = { id, n: 0, s: 0, held: 0, parent };
+      entries.set(id, entry);
+    }
+    return entry;
+  }
+
+  #delete(namespace: string, id: string): void {
+    const entries = this.#namespaces.get(namespace);
+    entries?.delete(id);
+    if (entries?.size === 0) this.#namespaces.delete(namespace);
+  }
+}
+
+/** Where the numbers of an id are added: at its parent, or at a grave that hands them on to the parent. */
+function linkOf(tree: TreeView, namespace: string, id: string): string {
+  const node = tree.node(namespace, id);
+  if (node === undefined) return TOP;
+  if (node.tombstone !== null) return node.tombstone.heir ?? TOP;
+  let link = node.parent;
+  for (let name = link; name !== null;) {
+    const tombstone = tree.node(namespace, name)?.tombstone;
+    if (tombstone == null) break;
+    const own = tombstone.heirs.get(id);
+    if (own !== undefined) link = own;
+    name = own === undefined ? tombstone.heir : own;
+  }
+  return link ?? TOP;
+}
+
+function isRelinked(before: MembraneNode | undefined, after: MembraneNode | undefined): boolean {
+  return (
+    before === undefined ||
+    after === undefined ||
+    before.parent !== after.parent ||
+    before.tombstone !== after.tombstone
+  );
+}
+
+function countSilent(node: MembraneNode | undefined): number {
+  let count = 0;
+  for (const instance of node?.instances ?? []) if (isSilent(instance)) count += 1;
+  return count;
+}
