@@ -1,6 +1,6 @@
 import { ExpiryWheel, type WheelItem } from './expiry-wheel.js';
 import { findLeaseFault, type LeaseFault } from './lease-fault.js';
-import type { Instance } from './membrane-node.js';
+import { isSilent, type Instance } from './membrane-node.js';
 
 /** Silence of this many intervals makes a lease unhealthy, then ends it. */
 export const UNHEALTHY_AFTER_INTERVALS = 2;
@@ -16,7 +16,7 @@ export interface Lease extends WheelItem {
   ending: boolean;
 }
 
-/** `recovered`: renewed, and its status has to follow. */
+/** `recovered`: renewed after silence, and its status has to follow. */
 export type Renewal = 'renewed' | 'recovered' | LeaseFault;
 
 /** Any instance of any membrane; ids have no slash. */
@@ -88,7 +88,7 @@ export class LeaseTable {
     const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
     if (fault !== undefined) return fault;
     extendLease(lease, nowMs);
-    return lease.instance.status === 'unhealthy' ? 'recovered' : 'renewed';
+    return isSilent(lease.instance) ? 'recovered' : 'renewed';
   }
 
   /**
@@ -124,7 +124,6 @@ export function extendLease(lease: Lease, nowMs: number): void {
 
 /** The next moment at which silence changes something. */
 export function dueAtMs(lease: Lease): number {
-  const intervals =
-    lease.instance.status === 'unhealthy' ? EXPIRED_AFTER_INTERVALS : UNHEALTHY_AFTER_INTERVALS;
+  const intervals = isSilent(lease.instance) ? EXPIRED_AFTER_INTERVALS : UNHEALTHY_AFTER_INTERVALS;
   return lease.renewedAtMs + intervals * lease.instance.heartbeatIntervalMs;
 }

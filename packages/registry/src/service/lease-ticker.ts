@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import { dueAtMs, type Lease } from '../domain/lease-table.js';
-import { RETENTION_MS } from '../domain/membrane-node.js';
+import { isSilent, RETENTION_MS } from '../domain/membrane-node.js';
 import { decideSweep } from '../domain/retention.js';
 import { decideTransition, type TransitionCommand } from '../domain/transition.js';
 import type { CommandQueue } from './command-queue.js';
@@ -78,7 +78,7 @@ export class LeaseTicker {
     await Promise.all([...sweeps.map((command) => this.#sweep(command)), this.#options.sweepOthers()]);
   }
 
-  /** The lease renewed after it was called unhealthy: commits that it recovered. Once at a time a lease. */
+  /** The lease renewed after silence that made it unhealthy: commits that it recovered. Once at a time a lease. */
   recover(namespace: string, id: string, instanceId: string): void {
     const key = `${namespace}/${id}/${instanceId}`;
     const lease = this.#options.state.leases.get(namespace, id, instanceId);
@@ -97,7 +97,7 @@ export class LeaseTicker {
     const { state, queue, clock } = this.#options;
     const { namespace, id, instance } = lease;
     const { instanceId, incarnation } = instance;
-    const event = instance.status === 'unhealthy' ? 'expired' : 'unhealthy';
+    const event = isSilent(instance) ? 'expired' : 'unhealthy';
     try {
       const { revision } = await queue.submit({
         namespace,

@@ -15,7 +15,13 @@ import {
 } from '../domain/lease-table.js';
 import { MailboxBook } from '../domain/mailbox-book.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
-import { findInstance, stampNode, type Instance, type MembraneNode } from '../domain/membrane-node.js';
+import {
+  findInstance,
+  isSilent,
+  stampNode,
+  type Instance,
+  type MembraneNode,
+} from '../domain/membrane-node.js';
 import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
 import { SubtreeMarks } from '../domain/subtree-marks.js';
@@ -28,7 +34,7 @@ const LOAD_SLICE = 5_000;
 export interface RegistryStateOptions {
   readonly clock: Clock;
   readonly tickMs: number;
-  /** A renewal of an unhealthy lease: its status has to follow, by a commit. */
+  /** A renewal of a silent lease: its status has to follow, by a commit. */
   readonly onRecovery: (namespace: string, id: string, instanceId: string) => void;
   /** What tests replace. */
   readonly eventLogLimits?: EventLogLimits | undefined;
@@ -177,7 +183,7 @@ export class RegistryState {
     this.#remember(node, undefined);
     for (const instance of node.instances) {
       const intervalMs = instance.heartbeatIntervalMs;
-      const silentMs = instance.status === 'unhealthy' ? UNHEALTHY_AFTER_INTERVALS * intervalMs : 0;
+      const silentMs = isSilent(instance) ? UNHEALTHY_AFTER_INTERVALS * intervalMs : 0;
       const renewedAtMs = nowMs + random() * intervalMs - silentMs;
       this.leases.begin(namespace, id, instance, renewedAtMs);
       this.#recoveringUntilMs = Math.max(
@@ -218,10 +224,7 @@ export class RegistryState {
     nowMs: number,
   ): void {
     const silentMs = nowMs - renewedAtMs;
-    if (
-      instance.status === 'unhealthy' &&
-      silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs
-    ) {
+    if (isSilent(instance) && silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs) {
       this.recover(namespace, id, instance.instanceId);
     }
   }
