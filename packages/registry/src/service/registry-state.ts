@@ -211,7 +211,8 @@ export class RegistryState {
       // A higher attempt is another call of the registrant; any other change is the registry's own.
       if (previous.attempt !== instance.attempt) extendLease(lease, nowMs);
       this.leases.update(lease, instance);
-      this.#recoverIfRenewed(namespace, id, instance, lease.renewedAtMs, nowMs);
+      // Only where it is told to be silent just now: the first term after a restart looks like a renewal.
+      if (!isSilent(previous)) this.#recoverIfRenewed(namespace, id, instance, lease.renewedAtMs, nowMs);
     }
   }
 

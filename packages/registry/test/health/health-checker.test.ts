@@ -285,6 +285,18 @@ describe('a restart', () => {
     expect(core.statusOf('oven')).toBe('active');
   });
 
+  it('calls nobody alive whose check passes now, but who is silent', async () => {
+    await register('oven', { heartbeat_interval_ms: 4_000 });
+    checks.outcomeOf = () => FAILED;
+    await checks.pass(8_500);
+    await checks.checker.stop();
+    core = await core.restart();
+    checks = new Checks(core);
+    await checks.pass(2 * INTERVAL_MS);
+    expect(only()).toEqual({ status: 'unhealthy', failing_check: undefined });
+    expect(eventsOf('oven')).toEqual(['registered', 'unhealthy', 'updated', 'updated']);
+  });
+
   it.each(['off', 'refused'])('takes them back where checks are %s now', async (how) => {
     await registerFailing();
     await checks.checker.stop();
