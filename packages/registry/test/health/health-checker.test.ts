@@ -135,6 +135,11 @@ describe('an instance whose checks fail', () => {
     const { revision } = core.state;
     await checks.pass(20 * INTERVAL_MS, ['oven']);
     expect(core.statusOf('oven')).toBe('unhealthy');
+    // So that nobody is asked to commit anything.
+    const { state } = core;
+    expect(state.leases.renew('default', 'oven', 'default', null, undefined, state.leaseNowMs())).toBe(
+      'renewed',
+    );
     expect(core.state.revision).toBe(revision);
     expect(eventsOf('oven')).toEqual(['registered', 'unhealthy']);
   });
