@@ -28,6 +28,7 @@ export interface RegistrationArguments extends GlobalArguments {
   weight: string | undefined;
   relay: boolean | undefined;
   'heartbeat-interval': string | undefined;
+  'health-check-url': string | undefined;
 }
 
 export function withRegistrationOptions(parser: Argv<GlobalArguments>): Argv<RegistrationArguments> {
@@ -48,6 +49,11 @@ export function withRegistrationOptions(parser: Argv<GlobalArguments>): Argv<Reg
         type: 'string',
         requiresArg: true,
         description: 'its pace: unhealthy after 2 missed, gone after 5 [5s]',
+      },
+      'health-check-url': {
+        type: 'string',
+        requiresArg: true,
+        description: 'where a registry with health checks asks whether it is well',
       },
     });
 }
@@ -79,7 +85,7 @@ async function readInterval(text: string | undefined): Promise<number | undefine
  * @throws CommandError for what no registry would take.
  */
 export async function toRegisterOptions(
-  { endpoint, weight, relay }: RegistrationArguments,
+  { endpoint, weight, relay, 'health-check-url': healthCheckUrl }: RegistrationArguments,
   { options }: Pick<NamespaceClient, 'options'>,
 ): Promise<RegisterOptions> {
   await checkEndpoint(endpoint, options);
@@ -90,13 +96,23 @@ export async function toRegisterOptions(
       EXIT_CODES.usage,
     );
   }
-  if (weight === undefined) return { endpoint, relay };
+  if (healthCheckUrl !== undefined && !isHttpUrl(healthCheckUrl)) {
+    throw new CommandError(
+      `--health-check-url must be an http or https URL; got "${healthCheckUrl}"`,
+      EXIT_CODES.usage,
+    );
+  }
+  if (weight === undefined) return { endpoint, relay, healthCheckUrl };
   const share = weight.trim() === '' ? Number.NaN : Number(weight);
-  if (share >= 0 && share <= MAX_WEIGHT) return { endpoint, relay, weight: share };
+  if (share >= 0 && share <= MAX_WEIGHT) return { endpoint, relay, healthCheckUrl, weight: share };
   throw new CommandError(
     `--weight must be a number from 0 to ${MAX_WEIGHT}; got "${weight}"`,
     EXIT_CODES.usage,
   );
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);
 }
 
 async function checkEndpoint(

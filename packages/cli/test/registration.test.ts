@@ -14,6 +14,7 @@ describe('register', () => {
     const flags = [
       ...['--id', 'oven', '--endpoint', 'http://10.0.0.7:8080', '--instance', 'left', '--weight', '3'],
       ...['--meta', 'zone=a', '--meta', 'rule=a=b', '--heartbeat-interval', '30s'],
+      ...['--health-check-url', 'http://10.0.0.7:8080/health'],
     ];
     const { code, stdout, stderr } = await membrane(['register', 'house', ...flags]);
     expect([code, stdout]).toEqual([0, 'registered "oven" (left) below "house" in namespace "default"\n']);
@@ -28,6 +29,7 @@ describe('register', () => {
       metadata: { zone: 'a', rule: 'a=b' },
       weight: 3,
       heartbeat_interval_ms: 30_000,
+      health_check_url: 'http://10.0.0.7:8080/health',
     });
   });
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { appendFile, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from './support/eventually.js';
@@ -219,6 +220,39 @@ describe('registry start', () => {
       );
     },
   );
+});
+
+describe('health checks', () => {
+  it('are switched on by a flag, and tell why a membrane is unhealthy', async () => {
+    const service = createHttpServer((_, response) => response.writeHead(503).end()).listen(0, '127.0.0.1');
+    try {
+      await once(service, 'listening');
+      const health_check_url = `http://127.0.0.1:${(service.address() as AddressInfo).port}/`;
+      const { start, membrane } = await createUser(NOBODY);
+      const registry = start([
+        ...['registry', 'start', '--port', '0', '--data', ':memory:', '--json', '--health-checks'],
+        ...['--health-check-interval', '100ms', '--health-check-failure-threshold', '1'],
+        ...['--health-check-timeout', '30s', '--health-check-allow', '127.0.0.0/8'],
+      ]);
+      await eventually('it is ready', () => registry.said.stdout.endsWith('\n'));
+      const { url } = JSON.parse(registry.said.stdout) as { url: string };
+      await registerAt(url, { id: 'oven', health_check_url });
+      await registerAt(url, { id: 'sink', health_check_url: 'http://169.254.169.254/' });
+      await eventually('both were looked at', async () => {
+        const { health_checks } = (await (await fetch(`${url}/status`)).json()) as { health_checks: object };
+        return JSON.stringify(health_checks) === '{"checked":1,"failing":1,"refused":1}';
+      });
+      const ofRegistry = ['--registry-url', url];
+      expect((await membrane(['discover', 'oven', ...ofRegistry])).stdout).toMatch(
+        /^status: +unhealthy\ncheck: +failing for \d+ s: it answered 503\n/m,
+      );
+      expect((await membrane(['registry', 'status', ...ofRegistry])).stdout).toMatch(
+        /^checks: +1 probed, 1 failing; 1 refused$/m,
+      );
+    } finally {
+      service.close();
+    }
+  });
 });
 
 describe('registry status', () => {

@@ -151,6 +151,11 @@ describe('the registration of `membrane run`', () => {
       environment: {},
       words: '--weight must be a number from 0 to 1000; got "-1"',
     },
+    {
+      flags: ['--health-check-url', '/health'],
+      environment: {},
+      words: '--health-check-url must be an http or https URL; got "/health"',
+    },
     { flags: ['--meta', `zone=${'a'.repeat(20_000)}`], environment: {}, words: '--meta must be at most' },
   ])('that no registry would take starts no command: $words', async ({ flags, environment, words }) => {
     const { membrane } = await createUser(NOBODY);

@@ -1,3 +1,4 @@
+export { AddressList, FORBIDDEN_RANGES, LOOPBACK_RANGES, parseAddressRange } from './address-list.js';
 export { parseDurationMs } from './duration.js';
 export { ERROR_CODES, isErrorCode, type ErrorCode, type ErrorCodeTraits } from './error-codes.js';
 export { eventTypeSchema, membraneEventSchema, type EventType, type MembraneEvent } from './events.js';

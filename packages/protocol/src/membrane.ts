@@ -10,7 +10,7 @@ export type CommunicationMode = z.infer<typeof communicationModeSchema>;
 
 export const membraneStatusSchema = z.enum(['active', 'unhealthy', 'draining']).meta({
   description:
-    '`active`: renews in time. `unhealthy`: silent for 2 intervals. `draining`: alive, wants nothing new.',
+    '`active`: renews in time. `unhealthy`: silent for 2 intervals, or its health check fails. `draining`: alive, wants nothing new.',
 });
 export type MembraneStatus = z.infer<typeof membraneStatusSchema>;
 
@@ -87,6 +87,13 @@ export const membraneRecordSchema = z
       })
       .optional()
       .meta({ description: 'Absent unless an operator drains the instance, also while it is `unhealthy`.' }),
+    failing_check: z
+      .object({
+        reason: z.string().meta({ description: 'What the check came to when it began to fail.' }),
+        since: z.number().meta({ description: 'Epoch seconds.' }),
+      })
+      .optional()
+      .meta({ description: 'Absent unless the registry probes `health_check_url` and that fails.' }),
   })
   .meta({ id: 'Membrane', description: 'One instance of a membrane.' });
 export type MembraneRecord = z.infer<typeof membraneRecordSchema>;

@@ -47,6 +47,14 @@ export const registryStatusSchema = z
         blocking_reads: z.number().meta({ description: 'Reads that wait for a change.' }),
       })
       .optional(),
+    health_checks: z
+      .object({
+        checked: z.number().meta({ description: 'Instances whose `health_check_url` is probed.' }),
+        failing: z.number().meta({ description: 'Of these, unhealthy for it.' }),
+        refused: z.number().meta({ description: 'Whose URL leads where the registry may not connect.' }),
+      })
+      .optional()
+      .meta({ description: 'Absent where the registry probes nobody.' }),
     recovering: z.boolean().meta({ description: 'True while leases run their first term after a restart.' }),
     preservation: z.array(preservedSubtreeSchema).optional().meta({
       description:

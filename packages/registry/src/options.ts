@@ -1,9 +1,20 @@
 import { homedir } from 'node:os';
-import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
-import { LIMITS, MembraneError } from '@membrane/protocol';
+import { AddressList, LIMITS, LOOPBACK_RANGES, MembraneError } from '@membrane/protocol';
 import type { Keyv } from 'keyv';
 import type { Logger } from 'pino';
+import {
+  CHECK_ALLOW_EXPECTATION,
+  CHECK_CONCURRENCY_EXPECTATION,
+  CHECK_INTERVAL_EXPECTATION,
+  CHECK_THRESHOLD_EXPECTATION,
+  CHECK_TIMEOUT_EXPECTATION,
+  isCheckAllow,
+  isCheckConcurrency,
+  isCheckInterval,
+  isCheckThreshold,
+  isCheckTimeout,
+} from './health/health-check-limits.js';
 
 /** The data location that keeps nothing. */
 export const MEMORY_DATA = ':memory:';
@@ -61,6 +72,31 @@ export interface RegistryOptions {
    * to read the state anew. More rides out longer pauses of readers and takes the memory.
    */
   maxWatchBufferBytes: number;
+  /**
+   * Whether the `health_check_url` of registrations is probed, off by default: the registry then makes requests to
+   * addresses that others tell it.
+   */
+  healthChecks: boolean;
+  /** Between two probes of one instance, 10 s by default. Shorter finds the sick sooner and costs them requests. */
+  healthCheckIntervalMs: number;
+  /** For a whole answer, 2 s by default. Longer forgives slow ones, and finds hung ones later. */
+  healthCheckTimeoutMs: number;
+  /** Probes in a row that must fail before an instance is unhealthy, 3 by default. More forgives a restart or a hiccup. */
+  healthCheckFailureThreshold: number;
+  /** Probes in a row that must pass before it is healthy again, 2 by default. More keeps a flapping one out longer. */
+  healthCheckSuccessThreshold: number;
+  /**
+   * Probes at a time, 64 by default, each with a connection. Where more are due they are late: with timeouts of 2 s, 64
+   * go through 32 hung instances a second.
+   */
+  maxConcurrentHealthChecks: number;
+  /**
+   * Where probes may lead: any of `loopback`, `private`, `public`, networks (`10.1.0.0/16`), addresses and host names
+   * (`oven.example.com`, `*.example.com`). Undefined, the default: `private`, and `loopback` where the registry itself
+   * listens on loopback, so that all who register are on this machine. Metadata services of clouds, link-local and
+   * multicast addresses are allowed only by a rule that names just them.
+   */
+  healthCheckAllow: readonly string[] | undefined;
   /** What is logged: `info` by default, of which there is little; `debug` has a line a request. */
   logLevel: LogLevel;
   /** Lets anybody who can reach an address other than loopback read and change everything. Off by default. */
@@ -93,6 +129,13 @@ export const DEFAULT_REGISTRY_OPTIONS: Readonly<RegistryOptions> = Object.freeze
   maxTotalMailboxBytes: 256 * 1024 * 1024,
   maxWatchStreams: 10_000,
   maxWatchBufferBytes: 1024 * 1024,
+  healthChecks: false,
+  healthCheckIntervalMs: 10_000,
+  healthCheckTimeoutMs: 2_000,
+  healthCheckFailureThreshold: 3,
+  healthCheckSuccessThreshold: 2,
+  maxConcurrentHealthChecks: 64,
+  healthCheckAllow: undefined,
   logLevel: 'info',
   allowAnonymous: false,
   logger: undefined,
@@ -146,6 +189,7 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
   }
   check(isWatchStreams(options.maxWatchStreams), options, 'maxWatchStreams', WATCH_STREAMS_EXPECTATION);
   check(isWatchBuffer(options.maxWatchBufferBytes), options, 'maxWatchBufferBytes', WATCH_BUFFER_EXPECTATION);
+  checkHealthCheckOptions(options);
   if (options.data === '' && options.keyv === undefined) {
     throw new MembraneError(
       'invalid_request',
@@ -173,6 +217,33 @@ function check(
 ): void {
   if (fine) return;
   throw new MembraneError('invalid_request', `${key} ${expectation}; got ${toText(options[key])}`);
+}
+
+function checkHealthCheckOptions(options: RegistryOptions): void {
+  const { healthChecks, healthCheckIntervalMs, healthCheckTimeoutMs, healthCheckAllow } = options;
+  check(typeof healthChecks === 'boolean', options, 'healthChecks', 'must be true or false');
+  check(isCheckInterval(healthCheckIntervalMs), options, 'healthCheckIntervalMs', CHECK_INTERVAL_EXPECTATION);
+  check(isCheckTimeout(healthCheckTimeoutMs), options, 'healthCheckTimeoutMs', CHECK_TIMEOUT_EXPECTATION);
+  for (const key of ['healthCheckFailureThreshold', 'healthCheckSuccessThreshold'] as const) {
+    check(isCheckThreshold(options[key]), options, key, CHECK_THRESHOLD_EXPECTATION);
+  }
+  check(
+    isCheckConcurrency(options.maxConcurrentHealthChecks),
+    options,
+    'maxConcurrentHealthChecks',
+    CHECK_CONCURRENCY_EXPECTATION,
+  );
+  check(
+    healthCheckAllow === undefined || isCheckAllow(healthCheckAllow),
+    options,
+    'healthCheckAllow',
+    CHECK_ALLOW_EXPECTATION,
+  );
+}
+
+/** Where probes may lead, as it was given or by default. */
+export function probeRules({ host, healthCheckAllow }: RegistryOptions): readonly string[] {
+  return healthCheckAllow ?? (isLoopback(host) ? ['loopback', 'private'] : ['private']);
 }
 
 function dropUndefined<T extends object>(value: T): T {
@@ -211,11 +282,8 @@ export function isWatchBuffer(bytes: number | undefined): bytes is number {
   );
 }
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
+const LOOPBACK = new AddressList(LOOPBACK_RANGES);
 
 function isLoopback(host: string): boolean {
-  const family = isIP(host);
-  return family === 0 ? host === 'localhost' : LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6');
+  return host === 'localhost' || LOOPBACK.has(host);
 }

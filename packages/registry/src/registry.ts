@@ -5,6 +5,9 @@ import { OperatorError } from './operator-error.js';
 import { SYSTEM_CLOCK, type Clock } from './clock.js';
 import type { Change } from './domain/change.js';
 import type { EventLogLimits } from './domain/event-log.js';
+import { createHealthChecker } from './health/create-health-checker.js';
+import type { HealthChecker } from './health/health-checker.js';
+import type { ResolveName } from './health/name-lookup.js';
 import { createApp } from './http/app.js';
 import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
@@ -59,6 +62,7 @@ export interface RegistryParts {
   readonly hideMs?: number;
   readonly eventLogLimits?: EventLogLimits;
   readonly watchPace?: Partial<WatchPace>;
+  readonly resolveName?: ResolveName;
 }
 
 /**
@@ -86,6 +90,7 @@ class RegistryProgram implements Registry {
         store: MembraneStore;
         queue: CommandQueue;
         ticker: LeaseTicker;
+        checker: HealthChecker;
         mailbox: MailboxService;
         watching: Watching;
         server: HttpServer;
@@ -140,6 +145,7 @@ class RegistryProgram implements Registry {
         mailbox.noteChange(change);
         tombstones.noteChange(change);
         watching.noteChange(change, revision);
+        checker.noteChange(change);
         if (change.preservation !== undefined) this.#logPreservation(change);
       },
       onStoreHealth: (error) => {
@@ -201,6 +207,17 @@ class RegistryProgram implements Registry {
         this.#logger.error({ err: error }, 'telling of changes failed');
       },
     });
+    const checker = createHealthChecker({
+      state,
+      queue,
+      clock: this.#clock,
+      random,
+      options: this.#options,
+      logger: this.#logger,
+      isStoreWritable: () => this.#storeError === undefined,
+      ownPort: () => (this.#url === undefined ? undefined : Number(new URL(this.#url).port)),
+      resolveName: this.#parts.resolveName,
+    });
     const { hub, reads } = watching;
     const runner = new CallRunner({
       revision: () => state.revisionText,
@@ -226,7 +243,7 @@ class RegistryProgram implements Registry {
       ...(this.#logger.isLevelEnabled('debug') ? { onAnswered: this.#logAnswer } : {}),
       ...this.#parts.http,
     });
-    this.#running = { store, queue, ticker, mailbox, watching, server };
+    this.#running = { store, queue, ticker, checker, mailbox, watching, server };
 
     this.#url = await server.listen().catch((error: unknown) => {
       throw explainListenError(error, host, port);
@@ -237,6 +254,7 @@ class RegistryProgram implements Registry {
     this.#abort.signal.throwIfAborted();
     tombstones.start();
     ticker.start();
+    checker.start();
     this.#phase = 'ready';
     this.#logger.info(
       {
@@ -254,10 +272,10 @@ class RegistryProgram implements Registry {
     this.#abort.abort(new OperatorError('the registry was stopped while it started'));
     await this.#starting?.catch(() => undefined);
     if (this.#running === undefined) return;
-    const { store, queue, ticker, mailbox, watching, server } = this.#running;
+    const { store, queue, ticker, checker, mailbox, watching, server } = this.#running;
     mailbox.stop();
     watching.stop();
-    await server.close();
+    await Promise.all([server.close(), checker.stop()]);
     await ticker.stop();
     await queue.idle();
     await store.close();
@@ -351,6 +369,7 @@ class RegistryProgram implements Registry {
       store: { kind: store.kind, location: store.location, writable: this.#storeError === undefined },
       ...describeState(state, this.#options.selfPreservation),
       watch: this.#running?.watching.describe(),
+      health_checks: this.#running?.checker.describe(),
     };
   }
 }

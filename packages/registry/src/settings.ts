@@ -18,6 +18,18 @@ import {
   WATCH_STREAMS_EXPECTATION,
   type RegistryOptions,
 } from './options.js';
+import {
+  CHECK_ALLOW_EXPECTATION,
+  CHECK_CONCURRENCY_EXPECTATION,
+  CHECK_INTERVAL_EXPECTATION,
+  CHECK_THRESHOLD_EXPECTATION,
+  CHECK_TIMEOUT_EXPECTATION,
+  isCheckAllow,
+  isCheckConcurrency,
+  isCheckInterval,
+  isCheckThreshold,
+  isCheckTimeout,
+} from './health/health-check-limits.js';
 
 /** An option that can be given as text, by a flag or in the environment. */
 export interface RegistrySetting {
@@ -103,7 +115,7 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
     type: 'string',
     expectation: MAILBOX_MESSAGES_EXPECTATION,
     parse: (text) => {
-      const maxMailboxMessages = /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+      const maxMailboxMessages = parseCount(text);
       return isMailboxMessages(maxMailboxMessages) ? { maxMailboxMessages } : undefined;
     },
   },
@@ -136,7 +148,7 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
     type: 'string',
     expectation: WATCH_STREAMS_EXPECTATION,
     parse: (text) => {
-      const maxWatchStreams = /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+      const maxWatchStreams = parseCount(text);
       return isWatchStreams(maxWatchStreams) ? { maxWatchStreams } : undefined;
     },
   },
@@ -149,6 +161,81 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
     parse: (text) => {
       const maxWatchBufferBytes = parseBytes(text);
       return isWatchBuffer(maxWatchBufferBytes) ? { maxWatchBufferBytes } : undefined;
+    },
+  },
+  {
+    flag: 'health-checks',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECKS',
+    description: 'probe the health check URLs of members [off]',
+    type: 'boolean',
+    expectation: 'must be "true" or "false"',
+    parse: (text) => (text === 'true' || text === 'false' ? { healthChecks: text === 'true' } : undefined),
+  },
+  {
+    flag: 'health-check-interval',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECK_INTERVAL',
+    description: 'time between two probes of one member [10s]',
+    type: 'string',
+    expectation: CHECK_INTERVAL_EXPECTATION,
+    parse: (text) => {
+      const healthCheckIntervalMs = parseDurationMs(text);
+      return isCheckInterval(healthCheckIntervalMs) ? { healthCheckIntervalMs } : undefined;
+    },
+  },
+  {
+    flag: 'health-check-timeout',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECK_TIMEOUT',
+    description: 'time for the answer to a probe [2s]',
+    type: 'string',
+    expectation: CHECK_TIMEOUT_EXPECTATION,
+    parse: (text) => {
+      const healthCheckTimeoutMs = parseDurationMs(text);
+      return isCheckTimeout(healthCheckTimeoutMs) ? { healthCheckTimeoutMs } : undefined;
+    },
+  },
+  {
+    flag: 'health-check-failure-threshold',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECK_FAILURE_THRESHOLD',
+    description: 'probes in a row that must fail before a member is unhealthy [3]',
+    type: 'string',
+    expectation: CHECK_THRESHOLD_EXPECTATION,
+    parse: (text) => {
+      const healthCheckFailureThreshold = parseCount(text);
+      return isCheckThreshold(healthCheckFailureThreshold) ? { healthCheckFailureThreshold } : undefined;
+    },
+  },
+  {
+    flag: 'health-check-success-threshold',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECK_SUCCESS_THRESHOLD',
+    description: 'probes in a row that must pass before it is healthy again [2]',
+    type: 'string',
+    expectation: CHECK_THRESHOLD_EXPECTATION,
+    parse: (text) => {
+      const healthCheckSuccessThreshold = parseCount(text);
+      return isCheckThreshold(healthCheckSuccessThreshold) ? { healthCheckSuccessThreshold } : undefined;
+    },
+  },
+  {
+    flag: 'health-check-max-concurrent',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECK_MAX_CONCURRENT',
+    description: 'probes at a time [64]',
+    type: 'string',
+    expectation: CHECK_CONCURRENCY_EXPECTATION,
+    parse: (text) => {
+      const maxConcurrentHealthChecks = parseCount(text);
+      return isCheckConcurrency(maxConcurrentHealthChecks) ? { maxConcurrentHealthChecks } : undefined;
+    },
+  },
+  {
+    flag: 'health-check-allow',
+    variable: 'MEMBRANE_REGISTRY_HEALTH_CHECK_ALLOW',
+    description:
+      'where probes may lead: loopback, private, public, networks, addresses, host names, separated by commas [private; loopback where --host is]',
+    type: 'string',
+    expectation: `${CHECK_ALLOW_EXPECTATION}, separated by commas`,
+    parse: (text) => {
+      const healthCheckAllow = text.split(',').map((rule) => rule.trim());
+      return isCheckAllow(healthCheckAllow) ? { healthCheckAllow } : undefined;
     },
   },
   {
@@ -204,6 +291,10 @@ export function readRegistrySettings(
     Object.assign(options, parsed);
   }
   return options;
+}
+
+function parseCount(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 const UNIT_BYTES: Record<string, number> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };

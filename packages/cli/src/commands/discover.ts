@@ -46,6 +46,12 @@ export function discoverCommand(output: Output): CommandModule<GlobalArguments, 
   };
 }
 
+function describeCheck({ failingCheck }: Membrane, nowS: number): [string, string][] {
+  if (failingCheck === undefined) return [];
+  const { reason, since } = failingCheck;
+  return [['check', `failing for ${formatAge(nowS - since)}: ${toPrintable(reason)}`]];
+}
+
 function printInstance(membrane: Membrane, output: Output): void {
   const nowS = Date.now() / 1_000;
   const lines: [string, string][] = [
@@ -53,6 +59,7 @@ function printInstance(membrane: Membrane, output: Output): void {
     ['instance', membrane.instanceId],
     ['namespace', membrane.namespace],
     ['status', colorStatus(membrane.status, output)],
+    ...describeCheck(membrane, nowS),
     ['parent', `${membrane.parent ?? '-'}${membrane.detached ? ' (absent)' : ''}`],
     ...membrane.endpoints.map(({ mode, address, realm }): [string, string] => [
       'endpoint',

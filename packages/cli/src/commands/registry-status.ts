@@ -22,7 +22,7 @@ export function registryStatusCommand(output: Output): CommandModule<GlobalArgum
           output.data(JSON.stringify(toWire<unknown>(status)));
           return;
         }
-        const { counts, store } = status;
+        const { counts, store, healthChecks: checks } = status;
         const place = store.location === null ? '' : ` at ${toPrintable(store.location)}`;
         const lines: [string, string][] = [
           ['registry', `${toPrintable(status.registryId)} (version ${status.version})`],
@@ -32,6 +32,14 @@ export function registryStatusCommand(output: Output): CommandModule<GlobalArgum
             'membranes',
             `${status.membraneCount}: ${counts.active} active, ${counts.unhealthy} unhealthy, ${counts.draining} draining`,
           ],
+          ...(checks === undefined
+            ? []
+            : [
+                [
+                  'checks',
+                  `${checks.checked} probed, ${checks.failing} failing; ${checks.refused} refused`,
+                ] as [string, string],
+              ]),
           ['namespaces', Object.keys(status.namespaces).join(', ') || '-'],
           ['revision', String(status.revision)],
           ['store', `${store.kind}${place}${store.writable ? '' : ': CANNOT WRITE, changes are refused'}`],

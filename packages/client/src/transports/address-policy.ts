@@ -1,27 +1,13 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { realpath } from 'node:fs/promises';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { dirname } from 'node:path';
-import { MembraneError } from '@membrane/protocol';
-import { embeddedIPv4 } from './embedded-ipv4.js';
+import { AddressList, FORBIDDEN_RANGES, LOOPBACK_RANGES, MembraneError } from '@membrane/protocol';
 import type { RouteAddress } from './transport.js';
 
-/** Link-local, where clouds put the metadata of a machine with its secrets; nobody; everybody. */
-const NEVER = new BlockList();
-NEVER.addSubnet('0.0.0.0', 8);
-NEVER.addSubnet('169.254.0.0', 16);
-NEVER.addAddress('100.100.100.200');
-NEVER.addSubnet('224.0.0.0', 4);
-NEVER.addAddress('255.255.255.255');
-NEVER.addAddress('::', 'ipv6');
-NEVER.addAddress('fd00:ec2::254', 'ipv6');
-NEVER.addSubnet('fe80::', 10, 'ipv6');
-NEVER.addSubnet('ff00::', 8, 'ipv6');
+const NEVER = new AddressList(FORBIDDEN_RANGES);
 const FORBIDDEN_NAMES = ['metadata.google.internal'];
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8);
-LOOPBACK.addAddress('::1', 'ipv6');
+const LOOPBACK = new AddressList(LOOPBACK_RANGES);
 
 /** An address that may be used, as connections are made to it. */
 export interface Dial {
@@ -57,7 +43,7 @@ export function isLoopbackHost(host: string): boolean {
     .replace(/^\[|\]$/g, '')
     .replace(/\.$/, '')
     .toLowerCase();
-  return name === 'localhost' || name.endsWith('.localhost') || isListed(LOOPBACK, name);
+  return name === 'localhost' || name.endsWith('.localhost') || LOOPBACK.has(name);
 }
 
 export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
@@ -85,7 +71,7 @@ function checkUrl(address: string, { allowLoopback }: AddressPolicyOptions): str
 /** What is wrong with an IP address or a name, as far as that can be seen from it. */
 function findFault(host: string, allowLoopback: boolean): string | undefined {
   const name = host.replace(/\.$/, '').toLowerCase();
-  if (FORBIDDEN_NAMES.includes(name) || isListed(NEVER, name)) {
+  if (FORBIDDEN_NAMES.includes(name) || NEVER.has(name)) {
     return `${name} is link-local, a metadata service, or no single machine`;
   }
   if (!allowLoopback && isLoopbackHost(name)) {
@@ -148,15 +134,6 @@ function forbiddenSocket(path: string, socketDirectory: string, cause?: unknown)
     `the socket ${shorten(path)} is not used: it is outside the socket directory ${socketDirectory}`,
     { cause },
   );
-}
-
-/** An IPv6 address counts as the IPv4 one that it leads to. */
-function isListed(list: BlockList, address: string): boolean {
-  const family = isIP(address);
-  if (family === 0) return false;
-  if (list.check(address, family === 6 ? 'ipv6' : 'ipv4')) return true;
-  const embedded = embeddedIPv4(address);
-  return embedded !== undefined && list.check(embedded);
 }
 
 function shorten(text: string): string {

@@ -40,7 +40,7 @@ export function decideDrain(view: StateView, command: DrainCommand, nowMs: numbe
     if (instanceId !== undefined && live.instanceId !== instanceId) return live;
     const drain = enabled ? drainFrom(live, reason, nowMs) : null;
     if (drain === live.drain) return live;
-    const status = live.status === 'unhealthy' ? 'unhealthy' : statusOf({ drain });
+    const status = statusOf({ ...live, drain });
     const instance: Instance = { ...live, drain, status, revision: PENDING_REVISION };
     events.push({
       event: enabled ? 'draining' : 'updated',

@@ -28,7 +28,7 @@ export interface Lease extends WheelItem {
   keeping: Keeping | undefined;
 }
 
-/** `recovered`: renewed, and its status has to follow. */
+/** `recovered`: renewed after silence, and its status has to follow. */
 export type Renewal = 'renewed' | 'recovered' | LeaseFault;
 
 /** Any instance of any membrane; ids have no slash. */

@@ -39,11 +39,14 @@ export class MembraneDirectory implements TreeView {
     return this.#namespaces.get(namespace)?.graves.get(id) ?? NO_IDS;
   }
 
+  /** Every node, those that are in no tree among them. */
+  *nodes(): Iterable<MembraneNode> {
+    for (const { nodes } of this.#namespaces.values()) yield* nodes.values();
+  }
+
   /** Every node that is not in a tree any more. */
   *tombstones(): Iterable<MembraneNode> {
-    for (const { nodes } of this.#namespaces.values()) {
-      for (const node of nodes.values()) if (node.tombstone !== null) yield node;
-    }
+    for (const node of this.nodes()) if (node.tombstone !== null) yield node;
   }
 
   /** Ids of a namespace in the order of their creation, from a creation revision on. */

@@ -20,6 +20,14 @@ export interface Drain {
   readonly sinceMs: number;
 }
 
+/** Why an instance that may well renew does not count as healthy. */
+export interface FailingCheck {
+  /** What its health check came to. */
+  readonly reason: string;
+  /** Wall clock, epoch milliseconds. */
+  readonly sinceMs: number;
+}
+
 /** One live registration of an id. Immutable: a change makes a new one. */
 export interface Instance {
   readonly instanceId: string;
@@ -32,8 +40,12 @@ export interface Instance {
   readonly weight: number;
   readonly relay: boolean;
   readonly heartbeatIntervalMs: number;
-  /** Silence shows even where it drains. */
+  /** What `statusOf` makes of the three below: bad health shows even where it drains. */
   readonly status: MembraneStatus;
+  /** Unhealthy for it has not renewed: this, and nothing else, leads to its end. */
+  readonly silent: boolean;
+  /** Null unless its health check fails. */
+  readonly failingCheck: FailingCheck | null;
   /** Null unless it drains. */
   readonly drain: Drain | null;
   /** Wall clock, epoch milliseconds. */
@@ -117,13 +129,18 @@ export function findPrimary(node: MembraneNode): Instance | undefined {
   );
 }
 
-/** True where it has not renewed in time. */
-export function isSilent({ status }: Pick<Instance, 'status'>): boolean {
-  return status === 'unhealthy';
+/** True where it is unhealthy by silence, not by its health check alone: its lease is on the way to its end. */
+export function isSilent({ silent }: Pick<Instance, 'silent'>): boolean {
+  return silent;
 }
 
-/** What an instance shows that renews in time. */
-export function statusOf({ drain }: Pick<Instance, 'drain'>): MembraneStatus {
+/** What an instance shows. */
+export function statusOf({
+  silent,
+  failingCheck,
+  drain,
+}: Pick<Instance, 'silent' | 'failingCheck' | 'drain'>): MembraneStatus {
+  if (silent || failingCheck !== null) return 'unhealthy';
   return drain === null ? 'active' : 'draining';
 }
 

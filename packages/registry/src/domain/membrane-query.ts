@@ -151,7 +151,7 @@ export function toRecord(
   detached: boolean,
   lastHeartbeatMs: number,
 ): MembraneRecord {
-  const { endpoint, communicationMode, endpoints, drain } = instance;
+  const { endpoint, communicationMode, endpoints, drain, failingCheck } = instance;
   const record: MembraneRecord = {
     id,
     namespace,
@@ -173,6 +173,9 @@ export function toRecord(
     heartbeat_interval_ms: instance.heartbeatIntervalMs,
   };
   if (drain !== null) record.drain = { reason: drain.reason, since: toSeconds(drain.sinceMs) };
+  if (failingCheck !== null) {
+    record.failing_check = { reason: failingCheck.reason, since: toSeconds(failingCheck.sinceMs) };
+  }
   return record;
 }
 

@@ -91,18 +91,25 @@ export function decideRegistration(
   // A process that is back after silence drains as before; another one in its place does not.
   const ended = findEnded(node, instanceId);
   const drain = tokenHash !== null && ended?.tokenHash === tokenHash ? ended.drain : null;
+  // What a check of another address said is void.
+  const failingCheck =
+    same && live.healthCheckUrl === command.description.healthCheckUrl ? live.failingCheck : null;
   const instance: Instance = same
     ? {
         ...live,
         ...command.description,
-        status: statusOf(live),
+        status: statusOf({ silent: false, failingCheck, drain: live.drain }),
+        silent: false,
+        failingCheck,
         attempt: command.attempt ?? Math.min(live.attempt + 1, Number.MAX_SAFE_INTEGER),
         revision: PENDING_REVISION,
       }
     : {
         instanceId,
         ...command.description,
-        status: drain === null ? 'active' : 'draining',
+        status: statusOf({ silent: false, failingCheck, drain }),
+        silent: false,
+        failingCheck,
         drain,
         registeredAtMs: nowMs,
         tokenHash,

@@ -1,5 +1,6 @@
 import type { Decision } from './change.js';
-import { endInstance, findInstance, PENDING_REVISION, statusOf, type MembraneNode } from './membrane-node.js';
+import { changeHealth } from './health.js';
+import { endInstance, findInstance, isSilent } from './membrane-node.js';
 import type { StateView } from './state-view.js';
 import { ancestorsOf } from './tree-walk.js';
 
@@ -24,30 +25,17 @@ export function decideTransition(
   if (node === undefined || live?.incarnation !== command.incarnation)
     return { kind: 'unchanged', outcome: undefined };
 
-  const ancestors = ancestorsOf(view, node);
-  const draft = { event, namespace, id, instanceId, parent: ancestors[0] ?? null, before: ancestors };
   if (event === 'expired') {
+    const ancestors = ancestorsOf(view, node);
     const after = endInstance(node, live, 'expired', nowMs);
+    const draft = { event, namespace, id, instanceId, parent: ancestors[0] ?? null, before: ancestors };
     return {
       kind: 'changed',
       outcome: undefined,
       change: { atMs: nowMs, nodes: [{ before: node, after }], events: [draft] },
     };
   }
-  const status = event === 'unhealthy' ? 'unhealthy' : statusOf(live);
-  if (live.status === status) return { kind: 'unchanged', outcome: undefined };
-  const instance = { ...live, status, revision: PENDING_REVISION } as const;
-  const after: MembraneNode = {
-    ...node,
-    instances: node.instances.map((other) => (other === live ? instance : other)),
-  };
-  return {
-    kind: 'changed',
-    outcome: undefined,
-    change: {
-      atMs: nowMs,
-      nodes: [{ before: node, after }],
-      events: [{ ...draft, instance, after: ancestors }],
-    },
-  };
+  const silent = event === 'unhealthy';
+  if (isSilent(live) === silent) return { kind: 'unchanged', outcome: undefined };
+  return changeHealth(view, node, live, { silent }, nowMs);
 }

@@ -79,7 +79,7 @@ export class LeaseTicker {
     ]);
   }
 
-  /** The lease renewed after it was called unhealthy: commits that it recovered. Once at a time a lease. */
+  /** The lease renewed after silence that made it unhealthy: commits that it recovered. Once at a time a lease. */
   recover(namespace: string, id: string, instanceId: string): void {
     const key = `${namespace}/${id}/${instanceId}`;
     const lease = this.#options.state.leases.get(namespace, id, instanceId);

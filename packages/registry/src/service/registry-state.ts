@@ -38,7 +38,7 @@ const LOAD_SLICE = 5_000;
 export interface RegistryStateOptions {
   readonly clock: Clock;
   readonly tickMs: number;
-  /** A renewal of an unhealthy lease: its status has to follow, by a commit. */
+  /** A renewal of a silent lease: its status has to follow, by a commit. */
   readonly onRecovery: (namespace: string, id: string, instanceId: string) => void;
   /** What tests replace. */
   readonly eventLogLimits?: EventLogLimits | undefined;
@@ -238,7 +238,8 @@ export class RegistryState {
       // A higher attempt is another call of the registrant; any other change is the registry's own.
       if (previous.attempt !== instance.attempt) extendLease(lease, nowMs);
       this.leases.update(lease, instance);
-      this.#recoverIfRenewed(namespace, id, instance, lease.renewedAtMs, nowMs);
+      // Only where it is told to be silent just now: the first term after a restart looks like a renewal.
+      if (!isSilent(previous)) this.#recoverIfRenewed(namespace, id, instance, lease.renewedAtMs, nowMs);
     }
   }
 

@@ -138,6 +138,8 @@ function toInstance(
     relay: described.relay,
     heartbeatIntervalMs: described.heartbeatIntervalMs,
     status: described.status,
+    silent: described.silent ?? described.status === 'unhealthy',
+    failingCheck: described.failingCheck ?? null,
     drain: described.drain ?? null,
     registeredAtMs: described.registeredAtMs,
     tokenHash: fence.tokenHash,

@@ -44,6 +44,9 @@ function describeInstance(instance: Instance): z.input<typeof describedSchema> {
     registeredAtMs: instance.registeredAtMs,
     incarnation: revisionOrNull(instance.incarnation),
     ...(instance.drain === null ? {} : { drain: { ...instance.drain } }),
+    ...(instance.failingCheck === null
+      ? {}
+      : { failingCheck: { ...instance.failingCheck }, silent: instance.silent }),
   };
 }
 

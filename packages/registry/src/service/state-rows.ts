@@ -22,6 +22,8 @@ const heirsSchema = z
   .record(membraneIdSchema, membraneIdSchema.nullable())
   .transform((heirs): ReadonlyMap<string, string | null> => new Map(Object.entries(heirs)));
 
+const failingCheckSchema = z.object({ reason: z.string(), sinceMs: z.number() });
+
 const drainSchema = z.object({ reason: z.string().nullable(), sinceMs: z.number() });
 
 export const nodeRowSchema = z.object({
@@ -54,6 +56,9 @@ export const describedSchema = z.object({
   /** Null: the revision of the row. */
   incarnation: z.int().min(1).nullable(),
   drain: drainSchema.optional(),
+  failingCheck: failingCheckSchema.optional(),
+  /** Only beside a failing check: without one, it is silent who is unhealthy. */
+  silent: z.boolean().optional(),
 });
 
 export const fenceSchema = z.object({

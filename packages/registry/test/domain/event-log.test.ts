@@ -31,6 +31,8 @@ const instanceOf = (text: string): Instance => ({
   relay: false,
   heartbeatIntervalMs: 1_000,
   status: 'active',
+  silent: false,
+  failingCheck: null,
   registeredAtMs: 0,
   tokenHash: null,
   attempt: 0,

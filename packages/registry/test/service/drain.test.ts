@@ -94,6 +94,16 @@ describe('a drain', () => {
     expect(only()).toMatchObject({ status: 'draining', drain: { reason: 'disk' } });
   });
 
+  it('calls nobody alive who is silent, after a restart neither', async () => {
+    await register('worker');
+    await core.pass(2_500);
+    core = await core.restart();
+    await core.tree.drain('worker', { enabled: true });
+    await core.queue.idle();
+    expect(core.statusOf('worker')).toBe('unhealthy');
+    expect(eventsOf('worker')).toEqual(['registered', 'unhealthy', 'draining']);
+  });
+
   it('is over when another process takes the name', async () => {
     await register('worker');
     await core.tree.drain('worker', { enabled: true });

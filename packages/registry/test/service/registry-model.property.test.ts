@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import type { RegistrationAnswer } from '@membrane/protocol';
+import { decideHealthCheck } from '../../src/domain/health.js';
 import { registration, RegistryCore, TICK_MS } from '../support/registry-core.js';
 
 /**
  * A naive registry: plain maps, everything computed anew, one command after the other. The real one must agree with
- * it after every step, whatever the order of registrations, heartbeats, departures, silence, stalls, store failures
- * and restarts.
+ * it after every step, whatever the order of registrations, heartbeats, departures, silence, health checks, stalls,
+ * store failures and restarts.
  */
 
 const IDS = ['a', 'b', 'c', 'd'] as const;
 const INSTANCES = ['default', 'r1'] as const;
+const URLS = ['http://here/', 'http://there/'] as const;
 const TOKENS = [null, 'token-1', 'token-2', 'token-3'] as const;
 
 interface ModelInstance {
@@ -17,7 +19,9 @@ interface ModelInstance {
   attempt: number;
   replaced: string[];
   intervalMs: number;
-  status: 'active' | 'unhealthy';
+  silent: boolean;
+  url: string | null;
+  isFailing: boolean;
   renewedAtMs: number;
   incarnation: number;
 }
@@ -44,6 +48,7 @@ type RegisterStep = {
   token: string | null;
   attempt: number | undefined;
   intervalMs: number;
+  url: string | null;
 };
 type DeregisterStep = {
   kind: 'deregister';
@@ -58,6 +63,7 @@ type QueuedStep = RegisterStep | DeregisterStep;
 type Step =
   | { kind: 'group'; steps: QueuedStep[] }
   | { kind: 'heartbeat'; id: string; instance: string; token: string | null; stale: boolean }
+  | { kind: 'check'; id: string; instance: string; url: string; isFailing: boolean }
   | { kind: 'ticks'; count: number }
   | { kind: 'pause'; ms: number }
   | { kind: 'fail'; failing: boolean }
@@ -125,7 +131,9 @@ class Model {
             .filter((token): token is string => token !== null && token !== step.token)
             .slice(0, 8),
       intervalMs: step.intervalMs,
-      status: 'active',
+      silent: false,
+      url: step.url,
+      isFailing: same && live.url === step.url && live.isFailing,
       renewedAtMs: same ? Math.max(live.renewedAtMs, this.nowMs) : this.nowMs,
       incarnation: same ? live.incarnation : (answer?.incarnation ?? Number.NaN),
     });
@@ -177,15 +185,19 @@ class Model {
     return 'done';
   }
 
+  check(step: { id: string; instance: string; url: string; isFailing: boolean }): void {
+    const live = this.nodes.get(step.id)?.live.get(step.instance);
+    if (live?.url === step.url) live.isFailing = step.isFailing;
+  }
+
   tick(passedMs: number, decides: boolean): void {
     this.nowMs += passedMs;
     if (!decides) return;
     for (const node of this.nodes.values()) {
       for (const [instance, live] of [...node.live]) {
         const silentMs = this.nowMs - live.renewedAtMs;
-        if (live.status === 'active' && silentMs >= 2 * live.intervalMs) live.status = 'unhealthy';
-        else if (live.status === 'unhealthy' && silentMs >= 5 * live.intervalMs)
-          this.end(node, instance, 'expired');
+        if (!live.silent && silentMs >= 2 * live.intervalMs) live.silent = true;
+        else if (live.silent && silentMs >= 5 * live.intervalMs) this.end(node, instance, 'expired');
       }
     }
   }
@@ -194,7 +206,7 @@ class Model {
     this.nowMs = 0;
     for (const node of this.nodes.values()) {
       for (const live of node.live.values()) {
-        live.renewedAtMs = (0.5 - (live.status === 'unhealthy' ? 2 : 0)) * live.intervalMs;
+        live.renewedAtMs = (0.5 - (live.silent ? 2 : 0)) * live.intervalMs;
       }
     }
   }
@@ -202,11 +214,12 @@ class Model {
   visible(): object[] {
     return [...this.nodes]
       .flatMap(([id, { parent, live }]) =>
-        [...live].map(([instance, { status, incarnation }]) => ({
+        [...live].map(([instance, { silent, isFailing, incarnation }]) => ({
           id,
           instance,
           parent,
-          status,
+          status: silent || isFailing ? 'unhealthy' : 'active',
+          isFailing,
           incarnation,
         })),
       )
@@ -215,7 +228,7 @@ class Model {
 
   private renew(live: ModelInstance, stored: boolean): void {
     live.renewedAtMs = Math.max(live.renewedAtMs, this.nowMs);
-    if (live.status === 'unhealthy' && stored) live.status = 'active';
+    if (stored) live.silent = false;
   }
 
   private fault(live: ModelInstance, token: string | null, stale: boolean): string | undefined {
@@ -244,6 +257,7 @@ class Comparison {
   async step(step: Step): Promise<void> {
     if (step.kind === 'group') await this.group(step.steps);
     else if (step.kind === 'heartbeat') await this.heartbeat(step);
+    else if (step.kind === 'check') await this.check(step);
     else if (step.kind === 'ticks') for (let count = 0; count < step.count; count += 1) await this.tick();
     else if (step.kind === 'pause') await this.tick(step.ms);
     else if (step.kind === 'fail') this.core.store.isFailing = step.failing;
@@ -290,9 +304,15 @@ class Comparison {
     const { service } = this.core;
     const common = { instance_id: step.instance, lease_token: wireToken(step.token) };
     if (step.kind === 'register') {
-      const { parent, attempt, intervalMs } = step;
+      const { parent, attempt, intervalMs, url } = step;
       return service.register(
-        registration(step.id, { ...common, parent, attempt, heartbeat_interval_ms: intervalMs }),
+        registration(step.id, {
+          ...common,
+          parent,
+          attempt,
+          heartbeat_interval_ms: intervalMs,
+          health_check_url: url,
+        }),
       );
     }
     return service.deregister({
@@ -311,6 +331,8 @@ class Comparison {
 
   private async heartbeat(step: Extract<Step, { kind: 'heartbeat' }>): Promise<void> {
     let code = 'done';
+    const { revision } = this.core.state;
+    const wasSilent = this.model.nodes.get(step.id)?.live.get(step.instance)?.silent === true;
     try {
       this.core.service.heartbeat({
         id: step.id,
@@ -322,7 +344,30 @@ class Comparison {
       code = (error as { code: string }).code;
     }
     await this.core.queue.idle();
+    if (!wasSilent) expect(this.core.state.revision).toBe(revision);
     expect({ step, code }).toEqual({ step, code: this.model.heartbeat(step, !this.core.store.isFailing) });
+  }
+
+  /** What several answers in a row come to. */
+  private async check(step: Extract<Step, { kind: 'check' }>): Promise<void> {
+    const { id, instance, url, isFailing } = step;
+    const { core } = this;
+    const live = core.state.directory
+      .node('default', id)
+      ?.instances.find((each) => each.instanceId === instance);
+    const incarnation = live?.incarnation ?? 0;
+    const command = { namespace: 'default', id, instanceId: instance, incarnation, url };
+    const failure = isFailing ? 'it answered 503' : null;
+    const { revision } = core.state;
+    await core.queue
+      .submit({
+        namespace: 'default',
+        id,
+        decide: (view) => decideHealthCheck(view, { ...command, failure }, core.clock.wallMs()),
+      })
+      .catch(() => undefined);
+    if (core.store.isFailing) expect(core.state.revision).toBe(revision);
+    else this.model.check(step);
   }
 
   private async tick(passedMs = TICK_MS): Promise<void> {
@@ -342,11 +387,12 @@ class Comparison {
   private compare(): void {
     const records = this.core
       .list()
-      .map(({ id, instance_id: instance, parent, status, incarnation }) => ({
+      .map(({ id, instance_id: instance, parent, status, failing_check, incarnation }) => ({
         id,
         instance,
         parent,
         status,
+        isFailing: failing_check !== undefined,
         incarnation,
       }))
       .sort((left, right) => left.incarnation - right.incarnation);
@@ -370,6 +416,7 @@ const queuedStep: fc.Arbitrary<QueuedStep> = fc.oneof(
       token: fc.constantFrom(...TOKENS),
       attempt: fc.constantFrom(undefined, 1, 2, 3),
       intervalMs: fc.constantFrom(250, 1_000),
+      url: fc.constantFrom(null, ...URLS, ...URLS),
     }),
   },
   {
@@ -402,6 +449,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       instance: fc.constantFrom(...INSTANCES),
       token: fc.constantFrom(...TOKENS),
       stale: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('check' as const),
+      id: fc.constantFrom(...IDS),
+      instance: fc.constantFrom(...INSTANCES),
+      url: fc.constantFrom(...URLS),
+      isFailing: fc.boolean(),
     }),
   },
   {
