@@ -1,8 +1,9 @@
-// npm run bench -- [registry] [client] [messages] [watch] [--short] [--json FILE]
+// npm run bench -- [registry] [client] [messages] [watch] [balancing] [--short] [--json FILE]
 // Each figure beside its reference, measured in the same run; only the ratios are worth quoting. Needs the built
 // packages ("npm run build"), and wrk for the registry. Prints what it finds and judges nothing.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { balancingSuite } from './balancing-suite.mjs';
 import { clientSuite } from './client-suite.mjs';
 import { messagesSuite } from './messages-suite.mjs';
 import { registrySuite } from './registry-suite.mjs';
@@ -15,6 +16,7 @@ const suites = {
   client: clientSuite,
   messages: messagesSuite,
   watch: watchSuite,
+  balancing: balancingSuite,
 };
 
 const { values, positionals } = parseArgs({
