@@ -1,15 +1,23 @@
-// npm run bench -- [registry] [client] [messages] [--short] [--json FILE]
+// npm run bench -- [registry] [client] [messages] [watch] [balancing] [--short] [--json FILE]
 // Each figure beside its reference, measured in the same run; only the ratios are worth quoting. Needs the built
 // packages ("npm run build"), and wrk for the registry. Prints what it finds and judges nothing.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { balancingSuite } from './balancing-suite.mjs';
 import { clientSuite } from './client-suite.mjs';
 import { messagesSuite } from './messages-suite.mjs';
 import { registrySuite } from './registry-suite.mjs';
 import { formatReport } from './report.mjs';
+import { watchSuite } from './watch-suite.mjs';
 import { findWrk } from './wrk.mjs';
 
-const suites = { registry: registrySuite, client: clientSuite, messages: messagesSuite };
+const suites = {
+  registry: registrySuite,
+  client: clientSuite,
+  messages: messagesSuite,
+  watch: watchSuite,
+  balancing: balancingSuite,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

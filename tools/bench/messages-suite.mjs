@@ -1,12 +1,13 @@
-import { fork, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { LOAD_CORE, SERVER_CORE } from './cores.mjs';
 import { SUBJECTS } from './message-subjects.mjs';
 import { median } from './report.mjs';
+import { ask, memoryOf, startWorker, stopWorker } from './worker-process.mjs';
 
 const IN_FLIGHT = 64;
 const MIB = 1024 * 1024;
@@ -16,58 +17,15 @@ const ON_DISK = new Set(['directory', 'shared-volume', 'mailbox']);
 
 const fileOf = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
-/** @typedef {{ receiver: import('node:child_process').ChildProcess; sender: import('node:child_process').ChildProcess }} Pair */
-
-/**
- * A process of this directory on a core of its own.
- * @param {string} script
- * @param {string[]} args
- * @param {string} core
- */
-async function start(script, args, core) {
-  const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
-  const child = fork(fileOf(script), args, {
-    execArgv: ['--expose-gc'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  if (hasTaskset) spawnSync('taskset', ['-acp', core, String(child.pid)]);
-  const [answer] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
-  if (typeof answer !== 'object' || answer === null) throw new Error(`${script} ${args[0]} ended`);
-  return { child, answer };
-}
+/** @typedef {import('./worker-process.mjs').Worker} Worker */
+/** @typedef {{ receiver: Worker; sender: Worker }} Pair */
 
 /** @param {string} name @param {import('./message-subjects.mjs').Place} place @returns {Promise<Pair>} */
 async function startPair(name, place) {
-  const { child: receiver, answer } = await start('message-receiver.mjs', [name, JSON.stringify(place)], '0');
-  const { child: sender } = await start(
-    'message-sender.mjs',
-    [name, JSON.stringify(place), answer.address],
-    '1',
-  );
+  const places = [name, JSON.stringify(place)];
+  const { worker: receiver, word } = await startWorker('message-receiver.mjs', places, SERVER_CORE);
+  const { worker: sender } = await startWorker('message-sender.mjs', [...places, word.address], LOAD_CORE);
   return { receiver, sender };
-}
-
-/** @param {import('node:child_process').ChildProcess} child @param {object} what */
-async function ask(child, what) {
-  child.send(what);
-  const [{ value }] = await once(child, 'message');
-  return /** @type {number} */ (value);
-}
-
-/** @param {import('node:child_process').ChildProcess} child */
-async function memoryOf(child) {
-  child.kill('SIGUSR2');
-  const [{ memory }] = await once(child, 'message');
-  return /** @type {{ rss: number; heapUsed: number }} */ (memory);
-}
-
-/** @param {Pair} pair */
-async function stopPair(pair) {
-  for (const child of [pair.sender, pair.receiver]) {
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  }
 }
 
 /**
@@ -120,7 +78,8 @@ export async function messagesSuite({ short, onProgress }) {
     const ipc = pairs.get('ipc');
     return [...compare(found), ...(ipc === undefined ? [] : await measureGrowth(ipc, short, onProgress))];
   } finally {
-    for (const pair of pairs.values()) await stopPair(pair);
+    for (const { sender, receiver } of pairs.values())
+      await Promise.all([stopWorker(sender), stopWorker(receiver)]);
     registry.kill('SIGKILL');
     await rm(directory, { recursive: true, force: true });
   }

@@ -1,49 +1,17 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { median } from './report.mjs';
-import { measureRate, SERVER_CORE } from './wrk.mjs';
+import { residentBytes, startServer, stopServer } from './server-process.mjs';
+import { measureRate } from './wrk.mjs';
 
-/** @typedef {{ url: string; lines: AsyncIterator<string>; child: import('node:child_process').ChildProcess }} Server */
+/** @typedef {import('./server-process.mjs').Server} Server */
 
 const FEW = 1_000;
 const MANY = 100_000;
 const READ_CONNECTIONS = 32;
 const WRITE_CONNECTIONS = 64;
-
-/**
- * A server of this directory, on its core; the first line it prints is its URL.
- * @param {string} script
- * @param {string} directory
- * @returns {Promise<Server>}
- */
-async function startServer(script, directory) {
-  const file = fileURLToPath(new URL(script, import.meta.url));
-  const child = spawn('taskset', ['-c', SERVER_CORE, process.execPath, '--expose-gc', file, directory], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const { value: url } = await lines.next();
-  return { url, lines, child };
-}
-
-/** @param {Server} server */
-async function stopServer({ child }) {
-  const gone = once(child, 'exit');
-  child.kill('SIGTERM');
-  await gone;
-}
-
-/** @param {Server} server */
-async function residentBytes({ child, lines }) {
-  child.kill('SIGUSR2');
-  return Number((await lines.next()).value);
-}
 
 /**
  * Registers until that many are held.

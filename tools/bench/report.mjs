@@ -10,8 +10,17 @@
 
 /** @param {readonly number[]} values */
 export function median(values) {
+  return quantile(values, 0.5);
+}
+
+/**
+ * The value below which this part of the values lies.
+ * @param {readonly number[]} values
+ * @param {number} part 0 to 1
+ */
+export function quantile(values, part) {
   const sorted = [...values].sort((left, right) => left - right);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
 /**

@@ -1,16 +1,13 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { LOAD_CORE } from './cores.mjs';
 
 const SCRIPT = fileURLToPath(new URL('requests.lua', import.meta.url));
 
 export function findWrk() {
   return spawnSync('wrk', ['-v']).error === undefined;
 }
-
-/** Servers under load run on one core, the load on another. */
-export const SERVER_CORE = '0';
-const LOAD_CORE = '1';
 
 /**
  * Requests a second that were answered by 200. `kind`: what to send, of `requests.lua`; `count`: how many ids.

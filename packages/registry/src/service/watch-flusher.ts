@@ -4,29 +4,42 @@ import type { Member, WatchFeed } from './watch-feed.js';
 
 /** Writes in one step. */
 const STEP_WRITES = 64;
+/** Between two rounds at most, however long the first took: this process may have been stopped meanwhile. */
+const MAX_PAUSE_MS = 500;
+
+export interface WatchFlusherOptions {
+  readonly clock: Clock;
+  readonly work: Pick<WorkSlices, 'add'>;
+  readonly intervalMs: number;
+}
 
 interface Delivery {
   readonly feed: WatchFeed;
   readonly piece: Buffer;
   readonly members: readonly Member[];
+  readonly isOfRound: boolean;
   next: number;
 }
 
 /**
- * Sends what feeds have to tell: what comes within one interval goes out as one write a watcher, and a single change
- * at once. In slices, in order.
+ * Sends what feeds have to tell, in slices, in order. A single change goes out at once, and what comes within one
+ * interval as one write a watcher. That is a round, and the next begins only when it is over and others have had as
+ * much time: where there are more watchers than can be told so often, they are told of more at a time.
  */
 export class WatchFlusher {
   readonly #clock: Clock;
-  readonly #work: WorkSlices;
+  readonly #work: Pick<WorkSlices, 'add'>;
   readonly #intervalMs: number;
   readonly #dirty = new Set<WatchFeed>();
   #deliveries: Delivery[] = [];
   #isDelivering = false;
   #timer: NodeJS.Timeout | undefined;
-  #flushedAtMs = Number.NEGATIVE_INFINITY;
+  #roundAtMs = 0;
+  #nextRoundAtMs = Number.NEGATIVE_INFINITY;
+  /** Deliveries of this round that are not over. */
+  #roundLeft = 0;
 
-  constructor({ clock, work, intervalMs }: { clock: Clock; work: WorkSlices; intervalMs: number }) {
+  constructor({ clock, work, intervalMs }: WatchFlusherOptions) {
     this.#clock = clock;
     this.#work = work;
     this.#intervalMs = intervalMs;
@@ -35,37 +48,54 @@ export class WatchFlusher {
   /** The feed has something to tell. */
   schedule(feed: WatchFeed): void {
     this.#dirty.add(feed);
-    if (this.#timer !== undefined) return;
-    const waitMs = this.#flushedAtMs + this.#intervalMs - this.#clock.monotonicMs();
-    this.#timer = setTimeout(this.#flushDirty, Math.max(0, waitMs));
+    this.#awaitRound();
   }
 
   /** Sends at once what the feed has to tell to those who are in it now. */
   flush(feed: WatchFeed): void {
-    this.#dirty.delete(feed);
-    const pieces = feed.take();
-    if (pieces.length === 0) return;
-    const members = [...feed.members];
-    for (const piece of pieces) this.#deliveries.push({ feed, piece, members, next: 0 });
-    feed.inFlight += pieces.length;
-    if (this.#isDelivering) return;
-    this.#isDelivering = true;
-    this.#work.add(this.#deliver);
+    this.#send(feed, false);
   }
 
   /** Sends everything now, and nothing more. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const feed of [...this.#dirty]) this.flush(feed);
+    for (const feed of [...this.#dirty]) this.#send(feed, false);
     while (!this.#deliver()) continue;
   }
 
-  readonly #flushDirty = (): void => {
+  #awaitRound(): void {
+    if (this.#timer !== undefined || this.#roundLeft > 0 || this.#dirty.size === 0) return;
+    const waitMs = this.#nextRoundAtMs - this.#clock.monotonicMs();
+    this.#timer = setTimeout(this.#beginRound, Math.max(0, waitMs));
+  }
+
+  readonly #beginRound = (): void => {
     this.#timer = undefined;
-    this.#flushedAtMs = this.#clock.monotonicMs();
-    for (const feed of [...this.#dirty]) this.flush(feed);
+    this.#roundAtMs = this.#clock.monotonicMs();
+    this.#nextRoundAtMs = this.#roundAtMs + this.#intervalMs;
+    for (const feed of [...this.#dirty]) this.#send(feed, true);
   };
+
+  #endRound(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const pauseMs = Math.min(nowMs - this.#roundAtMs, MAX_PAUSE_MS);
+    this.#nextRoundAtMs = Math.max(this.#nextRoundAtMs, nowMs + pauseMs);
+    this.#awaitRound();
+  }
+
+  #send(feed: WatchFeed, isOfRound: boolean): void {
+    this.#dirty.delete(feed);
+    const pieces = feed.take();
+    if (pieces.length === 0) return;
+    const members = [...feed.members];
+    for (const piece of pieces) this.#deliveries.push({ feed, piece, members, isOfRound, next: 0 });
+    feed.inFlight += pieces.length;
+    if (isOfRound) this.#roundLeft += pieces.length;
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    this.#work.add(this.#deliver);
+  }
 
   readonly #deliver = (): boolean => {
     let left = STEP_WRITES;
@@ -82,6 +112,9 @@ export class WatchFlusher {
       if (delivery.next < members.length) break;
       feed.inFlight -= 1;
       done += 1;
+      if (!delivery.isOfRound) continue;
+      this.#roundLeft -= 1;
+      if (this.#roundLeft === 0) this.#endRound();
     }
     this.#deliveries = this.#deliveries.slice(done);
     this.#isDelivering = this.#deliveries.length > 0;

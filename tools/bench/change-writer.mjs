@@ -1,0 +1,50 @@
+import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { machineMs } from './machine-clock.mjs';
+
+const agent = new Agent({ keepAlive: true });
+
+/**
+ * Makes changes at an even pace, whether earlier ones have been answered or not.
+ * @param {string} url
+ * @param {import('./watch-subjects.mjs').WatchSubject} subject
+ * @param {{ first: number; count: number; perSecond: number }} changes numbered from `first`
+ * @returns {Promise<number[]>} when each was sent, in milliseconds of the machine's clock, once all are answered
+ */
+export async function writeChanges(url, subject, { first, count, perSecond }) {
+  /** @type {number[]} */
+  const sentAtMs = [];
+  /** @type {Promise<void>[]} */
+  const answers = [];
+  /** @type {{ error: unknown } | undefined} */
+  let failure;
+  const startMs = machineMs();
+  for (let index = 0; index < count && failure === undefined; index += 1) {
+    const waitMs = startMs + (index * 1_000) / perSecond - machineMs();
+    if (waitMs > 0) await sleep(waitMs);
+    const { path, body } = subject.change(first + index);
+    sentAtMs.push(machineMs());
+    answers.push(post(`${url}${path}`, body).catch((error) => void (failure ??= { error })));
+  }
+  await Promise.all(answers);
+  if (failure !== undefined) throw failure.error;
+  return sentAtMs;
+}
+
+/** @param {string} url @param {object} body @returns {Promise<void>} resolves when it is answered by 200 */
+export function post(url, body) {
+  return new Promise((resolve, reject) => {
+    const text = JSON.stringify(body);
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const sent = request(url, { agent, method: 'POST', headers }, (response) => {
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`${url} was answered by ${response.statusCode}`));
+      });
+      response.resume();
+    });
+    sent.on('error', reject);
+    sent.end(text);
+  });
+}

@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { writeChanges } from './change-writer.mjs';
+import { LOAD_CORE } from './cores.mjs';
+import { median } from './report.mjs';
+import { startServer, stopServer } from './server-process.mjs';
+import { CHANGING, WATCH_SUBJECTS } from './watch-subjects.mjs';
+import { ask, startWorker, stopWorker } from './worker-process.mjs';
+
+/** How often every id is looked up in a round. */
+const TIMES = { map: 3_000, peek: 3_000, asyncMap: 1_000, discover: 1_000, roundTrip: 1 };
+
+/**
+ * What it costs to find a membrane in a replica, beside a bare `Map` and a question to the registry.
+ * @param {{ directory: string; short: boolean; onProgress: (line: string) => void }} options
+ * @returns {Promise<import('./report.mjs').Figure[]>}
+ */
+export async function measureReplica({ directory, short, onProgress }) {
+  const rounds = short ? 3 : 15;
+  onProgress('look-ups in a replica');
+  const registry = await startServer('registry-host.mjs', join(directory, 'looked-up'));
+  /** @type {Record<keyof typeof TIMES, number[]>} */
+  const found = { map: [], peek: [], asyncMap: [], discover: [], roundTrip: [] };
+  /** @type {import('./worker-process.mjs').Worker | undefined} */
+  let reader;
+  try {
+    await writeChanges(registry.url, WATCH_SUBJECTS.registry, {
+      first: 0,
+      count: CHANGING,
+      perSecond: CHANGING,
+    });
+    reader = (await startWorker('replica-reader.mjs', [registry.url], LOAD_CORE)).worker;
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const what of /** @type {(keyof typeof TIMES)[]} */ (Object.keys(TIMES))) {
+        const ns = await ask(reader, { what, times: TIMES[what] });
+        // The first round warms the code up.
+        if (round > 0) found[what].push(ns);
+      }
+    }
+  } finally {
+    if (reader !== undefined) await stopWorker(reader);
+    await stopServer(registry);
+  }
+  const compare = (
+    /** @type {keyof typeof TIMES} */ name,
+    /** @type {keyof typeof TIMES} */ reference,
+    /** @type {string} */ referenceName,
+  ) => ({ value: median(found[name]), unit: 'ns', reference: median(found[reference]), referenceName });
+  return [
+    { what: 'peek, from a replica', ...compare('peek', 'map', 'a bare Map.get'), target: '10.0 or less' },
+    {
+      what: 'discover, from a replica',
+      ...compare('discover', 'asyncMap', 'an async function around Map.get'),
+      target: '10.0 or less',
+    },
+    {
+      what: 'discover, by asking the registry',
+      ...compare('roundTrip', 'discover', 'from a replica'),
+      target: '',
+    },
+  ];
+}

@@ -1,0 +1,110 @@
+// What is watched by the watch bench: how it is started, how it is changed, and how a change shows in what a watcher reads.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SERVER_CORE } from './cores.mjs';
+import { startServer } from './server-process.mjs';
+
+/** Ids, or keys, that change in turn. */
+export const CHANGING = 1_000;
+const DIGITS = 9;
+const ETCD_START_MS = 10_000;
+
+/**
+ * @typedef {object} WatchSubject
+ * @property {string} name for people
+ * @property {(directory: string) => Promise<Pick<import('./server-process.mjs').Server, 'url' | 'child'>>} start rejects
+ * where it is not installed
+ * @property {(host: string) => string} watchRequest what a watcher writes to its socket
+ * @property {string} opened is in what it reads once it hears of every change
+ * @property {(number: number) => { path: string; body: object }} change each has a number of its own
+ * @property {string} marker stands before that number in what it reads
+ * @property {number} numberLength in bytes
+ * @property {(text: string) => number} toNumber
+ */
+
+const toDigits = (/** @type {number} */ number) => String(number).padStart(DIGITS, '0');
+const nameOf = (/** @type {number} */ number) => `member-${String(number % CHANGING).padStart(5, '0')}`;
+const toBase64 = (/** @type {string} */ text) => Buffer.from(text).toString('base64');
+
+/** @param {string} directory */
+async function startEtcd(directory) {
+  const [clients, peers] = [await findFreePort(), await findFreePort()].map(
+    (port) => `http://127.0.0.1:${port}`,
+  );
+  const settings = {
+    'data-dir': directory,
+    'listen-client-urls': clients,
+    'advertise-client-urls': clients,
+    'listen-peer-urls': peers,
+    'initial-advertise-peer-urls': peers,
+    'initial-cluster': `default=${peers}`,
+  };
+  const args = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
+  const child = spawn('etcd', args, { stdio: 'ignore' });
+  await once(child, 'spawn');
+  // Its threads inherit the core.
+  spawn('taskset', ['-acp', SERVER_CORE, String(child.pid)], { stdio: 'ignore' }).on(
+    'error',
+    () => undefined,
+  );
+  for (let leftMs = ETCD_START_MS; leftMs > 0 && child.exitCode === null; leftMs -= 100) {
+    const health = await fetch(`${clients}/health`).then((answer) => answer.text(), String);
+    if (health.includes('true')) return { url: clients, child };
+    await sleep(100);
+  }
+  child.kill('SIGKILL');
+  throw new Error('etcd did not start');
+}
+
+async function findFreePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** @type {Record<'registry' | 'etcd', WatchSubject>} */
+export const WATCH_SUBJECTS = {
+  registry: {
+    name: 'the registry',
+    start: (directory) => startServer('registry-host.mjs', directory),
+    watchRequest: (host) => `GET /watch HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
+    opened: '\r\n\r\n',
+    change: (number) => ({
+      path: '/register',
+      body: {
+        id: nameOf(number),
+        parent: 'house',
+        endpoint: `http://10.0.0.1:8080/member/${nameOf(number)}`,
+        communication_mode: 'network',
+        metadata: { number: toDigits(number) },
+        heartbeat_interval_ms: 86_400_000,
+      },
+    }),
+    marker: '"number":"',
+    numberLength: DIGITS,
+    toNumber: Number,
+  },
+  etcd: {
+    name: 'etcd, by its HTTP gateway',
+    start: startEtcd,
+    watchRequest: (host) => {
+      // Every key that begins by "member-": the end of a range is the first beyond.
+      const range = { key: toBase64('member-'), range_end: toBase64('member.') };
+      const body = JSON.stringify({ create_request: range });
+      return `POST /v3/watch HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    },
+    opened: '"created":true',
+    change: (number) => ({
+      path: '/v3/kv/put',
+      body: { key: toBase64(nameOf(number)), value: toBase64(toDigits(number)) },
+    }),
+    marker: '"value":"',
+    numberLength: (DIGITS / 3) * 4,
+    toNumber: (text) => Number(Buffer.from(text, 'base64').toString('latin1')),
+  },
+};
