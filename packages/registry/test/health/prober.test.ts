@@ -1,7 +1,9 @@
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
+import { on, once } from 'node:events';
 import type { LookupAddress } from 'node:dns';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { AddressRules } from '../../src/health/address-rules.js';
 import { NameLookup, type ResolveName } from '../../src/health/name-lookup.js';
 import { ProbePolicy } from '../../src/health/probe-policy.js';
@@ -152,6 +154,26 @@ describe('a probe', () => {
       setTimeout(() => response.end('ok'), 100);
     });
     expect(await probe(url)).toEqual({ kind: 'passed' });
+  });
+
+  it('passes where the answer came in time, and this process was held up', async () => {
+    const code = `require('node:http').createServer((_, response) => {
+      console.log('asked');
+      setTimeout(() => response.end('ok'), 100);
+    }).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
+    const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const lines = on(createInterface({ input: child.stdout }), 'line');
+      const nextLine = async (): Promise<string> => String((await lines.next()).value);
+      const port = await nextLine();
+      const timeoutMs = 2_000;
+      const probing = probe(`http://127.0.0.1:${port}/`, { timeoutMs });
+      expect(await nextLine()).toBe('asked');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, timeoutMs + 500);
+      expect(await probing).toEqual({ kind: 'passed' });
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it.each<[string, (socket: Socket) => void, string]>([
