@@ -40,7 +40,7 @@ import {
 } from './registry-api.js';
 import { REGISTERED_VARIABLE } from './registered-variable.js';
 import { acquireRegistry, type SharedRegistry } from './registry-pool.js';
-import { Resolver, type FoundMembrane } from './resolver.js';
+import { Resolver, tellsOfAbsence, type FoundMembrane, type ResolveOptions } from './resolver.js';
 import { toMembraneError } from './to-membrane-error.js';
 import { checkWatchFilter } from './watching/check-watch-filter.js';
 import type { MembraneReplica, ReplicaStatus } from './watching/membrane-replica.js';
@@ -53,6 +53,16 @@ export interface DiscoverOptions extends CallOptions {
 }
 
 export interface PickOptions extends DiscoverOptions, ChoiceRequest {}
+
+export interface UseOptions extends PickOptions {
+  /** Whether the instance is to blame for what the work threw: for all but aborts unless given. */
+  isFailure?: ((error: unknown) => boolean) | undefined;
+}
+
+export interface OnChangeOptions extends WatchOptions {
+  /** Called where the watch cannot go on; without it, that surfaces as an uncaught error. */
+  onError?: ((error: MembraneError) => void) | undefined;
+}
 
 export interface TreeOptions extends CallOptions {
   /** Levels below the top; all of them unless given. */
@@ -246,15 +256,18 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     { useCache = true, ...call }: DiscoverOptions = {},
   ): Promise<FoundMembrane | undefined> {
     this.#assertOpen();
-    const isBehind = this.#replica?.isBehind === true;
-    const known = useCache && !isBehind ? this.#replica?.get(id) : undefined;
+    const replica = useCache ? this.#replica : undefined;
+    const isBehind = replica?.isBehind === true;
+    const known = isBehind ? 'unknown' : replica?.get(id);
     if (known === 'absent') return undefined;
-    if (known !== undefined && known !== 'unknown') return known;
-    if (this.#resolver !== undefined) {
-      return this.#resolver.resolve(id, { useCache: useCache && !isBehind, ...call });
+    if (typeof known === 'object') return known;
+    try {
+      return await this.#ask(id, { useCache: useCache && !isBehind, ...call });
+    } catch (error) {
+      const last = tellsOfAbsence(error) ? replica?.last(id) : undefined;
+      if (last === undefined) throw error;
+      return last;
     }
-    const found = await this.#api.discover(id, call);
-    return found === undefined ? undefined : { ...found, isStale: false };
   }
 
   /**
@@ -263,7 +276,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    */
   peek(id: string): FoundMembrane | undefined {
     const known = this.#replica?.get(id);
-    return typeof known === 'object' ? known : undefined;
+    if (typeof known === 'object') return known;
+    return known === 'unknown' ? this.#replica?.last(id) : undefined;
   }
 
   /**
@@ -286,7 +300,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async use<Result>(
     id: string,
     work: (instance: Membrane) => Promise<Result>,
-    options: PickOptions = {},
+    options: UseOptions = {},
   ): Promise<Result> {
     const instance = await this.pick(id, options);
     if (instance === undefined) throw new MembraneError('not_found', `there is no membrane "${id}"`);
@@ -296,7 +310,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       end(false);
       return result;
     } catch (error) {
-      end(true);
+      const { signal, isFailure } = options;
+      end(isFailure?.(error) ?? !isAbort(error, signal));
       throw error;
     }
   }
@@ -380,13 +395,23 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#noteOwnChange(id, (await this.#api.drain(request, call)).revision);
   }
 
-  /** All membranes of the namespace that fit; `iterateMembranes` holds one page at a time. */
+  /**
+   * All membranes of the namespace that fit; `iterateMembranes` holds one page at a time. With `cache: 'watch'` they come
+   * from the replica, which is stale only where no registry answers (`replicaStatus` says so).
+   */
   async listMembranes(filter: ListFilter = {}, call?: CallOptions): Promise<Membrane[]> {
     this.#assertOpen();
-    const replica = this.#replica?.isBehind === true ? undefined : this.#replica;
-    const known = filter.subtree === undefined ? replica?.list(filter) : undefined;
+    const replica = filter.subtree === undefined ? this.#replica : undefined;
+    const isCurrent = replica !== undefined && !replica.isBehind && replica.status.ageMs === 0;
+    const known = isCurrent ? replica.list(filter) : undefined;
     if (known !== undefined) return known;
-    return this.#api.listMembranes(filter, call);
+    try {
+      return await this.#api.listMembranes(filter, call);
+    } catch (error) {
+      const last = tellsOfAbsence(error) ? replica?.list(filter) : undefined;
+      if (last === undefined) throw error;
+      return last;
+    }
   }
 
   iterateMembranes(filter: ListFilter = {}, call?: CallOptions): AsyncIterable<Membrane> {
@@ -403,30 +428,47 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   watch(options: WatchOptions = {}): AsyncIterableIterator<WatchedEvent> {
     this.#assertOpen();
     checkWatchFilter(options);
-    return this.#watch(options);
+    const left = new AbortController();
+    const { signal } = options;
+    const changes = this.#watch({
+      ...options,
+      signal: signal === undefined ? left.signal : AbortSignal.any([left.signal, signal]),
+    });
+    return {
+      next: () => changes.next(),
+      // Also who waits for the next change may leave at once.
+      return: () => {
+        left.abort();
+        return changes.return(undefined);
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   /**
-   * Calls a listener for every change, as `watch` tells of them.
+   * Calls a listener for every change, as `watch` tells of them; `onError` where a registry refuses that for good.
    * @returns what ends it.
    * @throws MembraneError `invalid_request` for what cannot be watched.
    */
-  onChange(listener: (change: WatchedEvent) => void, options: WatchOptions = {}): () => void {
-    this.#assertOpen();
-    checkWatchFilter(options);
-    const ended = new AbortController();
-    const { signal } = options;
-    const limit = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
+  onChange(listener: (change: WatchedEvent) => void, options: OnChangeOptions = {}): () => void {
+    const { onError, ...rest } = options;
+    const changes = this.watch(rest);
     const tellAll = async (): Promise<void> => {
-      for await (const change of this.#watch({ ...options, signal: limit })) listener(change);
+      for await (const change of changes) listener(change);
     };
     tellAll().catch((error: unknown) => {
-      // A fault of the listener, or of the filter: it surfaces as one.
+      if (onError !== undefined && isMembraneError(error)) {
+        onError(error);
+        return;
+      }
+      // A fault of the listener, or one that nobody wants to hear of: it surfaces.
       queueMicrotask(() => {
         throw error;
       });
     });
-    return () => ended.abort();
+    return () => void changes.return?.();
   }
 
   /** The replica that `cache: 'watch'` keeps: how much it holds, and how old that is. Undefined where there is none. */
@@ -593,6 +635,12 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#shared.release();
   }
 
+  async #ask(id: string, options: ResolveOptions): Promise<FoundMembrane | undefined> {
+    if (this.#resolver !== undefined) return this.#resolver.resolve(id, options);
+    const found = await this.#api.discover(id, options);
+    return found === undefined ? undefined : { ...found, isStale: false };
+  }
+
   /** What this client changed itself it finds changed, whatever it remembers. */
   #noteOwnChange(id: string, revision: number | undefined): void {
     this.#resolver?.forget(id);
@@ -686,6 +734,10 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new MembraneError('client_closed', 'this client was closed');
   }
+}
+
+function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true || (error instanceof Error && error.name === 'AbortError');
 }
 
 /** The error that a registry is to blame for; an abort is none. */

@@ -7,6 +7,8 @@ import {
   mailboxParamsSchema,
   METADATA_FILTER_PREFIX,
   NEXT_CURSOR_HEADER,
+  MembraneError,
+  parseRevisionText,
   REVISION_HEADER,
   ROUTES,
   toWire,
@@ -347,6 +349,7 @@ export class RegistryApi {
     call: CallOptions | undefined,
   ): AsyncGenerator<{ readonly revision: string; readonly records: readonly Membrane[] }> {
     let cursor: string | undefined;
+    let log: string | undefined;
     do {
       const query = {
         ...this.#toQuery(filter),
@@ -355,6 +358,11 @@ export class RegistryApi {
       };
       const { data, headers } = await this.#request('list', { query, ...call });
       const revision = String(headers[REVISION_HEADER.toLowerCase()]);
+      const { logId } = parseRevisionText(revision);
+      // Another registry answers now, or this one lost its state: what was read is no part of the same list.
+      if ((log ??= logId) !== logId) {
+        throw new MembraneError('registry_unreachable', 'the registry changed while its list was read');
+      }
       yield { revision, records: fromWire(data) as Membrane[] };
       cursor = headers[NEXT_CURSOR_HEADER.toLowerCase()] as string | undefined;
     } while (cursor !== undefined);

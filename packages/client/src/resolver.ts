@@ -2,6 +2,7 @@ import { isMembraneError, MembraneError, type CamelCased, type DiscoveredMembran
 import { LRUCache } from 'lru-cache';
 import { waitWithSignal } from './abort.js';
 import type { Clock } from './clock.js';
+import { freezeDeeply } from './freeze-deeply.js';
 import type { ClientOptions } from './options.js';
 import type { CallOptions } from './registry-api.js';
 
@@ -91,7 +92,6 @@ export class Resolver {
     const answer = this.#parts
       .ask(id)
       .then((membrane) => {
-        // Frozen once, in place of a deep copy for everyone who asks.
         const fresh = { membrane: freezeDeeply(membrane), atMs };
         this.#awayUntilMs = Number.NEGATIVE_INFINITY;
         // What was asked anew, or forgotten, meanwhile is known better.
@@ -155,17 +155,11 @@ export class Resolver {
   }
 }
 
-function tellsOfAbsence(error: unknown): boolean {
+export function tellsOfAbsence(error: unknown): boolean {
   return isMembraneError(error) && (error.code === 'registry_unreachable' || error.code === 'not_ready');
 }
 
 /** A copy, for the mark; undefined where nobody has the id. */
 function toFound({ membrane }: Answer, isStale: boolean): FoundMembrane | undefined {
   return membrane === undefined ? undefined : { ...membrane, isStale };
-}
-
-/** Of what came as JSON, which nests no deeper than a registry allows. */
-function freezeDeeply<Value>(value: Value): Value {
-  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freezeDeeply);
-  return value;
 }

@@ -187,6 +187,25 @@ describe('with something else', () => {
     expect(String(error)).toContain(`no registry answers at ${api.url} (ECONNREFUSED)`);
   });
 
+  it('does not take pages of two registries for one list', async () => {
+    const api = await serve((request, response) => {
+      const isSecond = request.url?.includes('cursor=') === true;
+      response.writeHead(200, {
+        'content-type': 'application/json',
+        'x-membrane-revision': isSecond ? 'b:7' : 'a:7',
+        ...(isSecond ? {} : { 'x-membrane-next-cursor': '1.1' }),
+      });
+      response.end('[]');
+    });
+    const read = async (): Promise<void> => {
+      for await (const page of (await api.snapshot()).pages) expect(page).toEqual([]);
+    };
+    await expect(read()).rejects.toMatchObject({
+      code: 'registry_unreachable',
+      message: 'the registry changed while its list was read',
+    });
+  });
+
   it('tells a path where no registry is from a membrane that is not there', async () => {
     const api = await serve((_, response) => {
       response.writeHead(404, { 'content-type': 'application/problem+json' });

@@ -50,6 +50,10 @@ class Replica implements Candidate {
   get latencyMs(): number | undefined {
     return this.load.latencyMs;
   }
+
+  get failureRate(): number {
+    return this.load.failureRate;
+  }
 }
 
 /** The instances of one answer of the registry, as far as this client uses them. */

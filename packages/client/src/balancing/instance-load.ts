@@ -9,14 +9,19 @@ const RETURN_MS = 10_000;
 const FIRST_SHARE = 0.1;
 /** Older latencies count for little. */
 const DECAY_MS = 10_000;
-/** What a failed call counts as, where it was faster: one that fails at once is not the best choice. */
-const FAILURE_MS = 1_000;
+/** Of the failure rate: the part that the latest call is, and how fast it fades. */
+const LATEST_SHARE = 0.1;
+const FAILURE_FADE_MS = 2_000;
 
 /** What one client knows of an instance from its own calls: how long they take, how many are under way, how they fail. */
 export class InstanceLoad {
   pending = 0;
   #latencyMs: number | undefined;
   #latencyAtMs = 0;
+  /** When a call began or ended: since then it was left alone. */
+  #usedAtMs = 0;
+  #failureRate = 0;
+  #endedAtMs = 0;
   #failuresInRow = 0;
   #ejectedUntilMs = 0;
   #ejectionMs = 0;
@@ -28,12 +33,17 @@ export class InstanceLoad {
 
   /**
    * The moving average of what calls took, in milliseconds; undefined before the first. It jumps up at once and comes
-   * down slowly ("peak EWMA", as in Finagle), and fades while there are no calls, so that a slow one gets another chance:
-   * by one call at first. A failure counts as a slow call.
+   * down slowly ("peak EWMA", as in Finagle), and fades while no call begins or ends, so that a slow one gets another
+   * chance: by one call at first.
    */
   get latencyMs(): number | undefined {
     if (this.#latencyMs === undefined) return undefined;
-    return this.pending > 0 ? this.#latencyMs : this.#fadedMs(this.#clock.monotonicMs());
+    return this.#latencyMs * weightOf(this.#clock.monotonicMs() - this.#usedAtMs, DECAY_MS);
+  }
+
+  /** The moving average of failures, from 0 to 1: so one that fails at once is not taken for the fastest. */
+  get failureRate(): number {
+    return this.#failureRate === 0 ? 0 : this.#fadedRate(this.#clock.monotonicMs());
   }
 
   get isEjected(): boolean {
@@ -52,28 +62,23 @@ export class InstanceLoad {
   begin(): (isFailure: boolean) => void {
     const startMs = this.#clock.monotonicMs();
     this.pending += 1;
+    // What it was before is kept, lest a whole burst go where long nobody was.
+    this.#usedAtMs = startMs;
     return (isFailure) => {
       this.pending -= 1;
       const nowMs = this.#clock.monotonicMs();
-      const tookMs = nowMs - startMs;
-      this.#note(nowMs, isFailure ? Math.max(tookMs, FAILURE_MS) : tookMs);
+      this.#failureRate = this.#fadedRate(nowMs) * (1 - LATEST_SHARE) + (isFailure ? LATEST_SHARE : 0);
+      this.#endedAtMs = this.#usedAtMs = nowMs;
       if (isFailure) this.#fail(nowMs);
-      else this.#succeed(nowMs);
+      else this.#succeed(nowMs, nowMs - startMs);
     };
   }
 
-  #note(nowMs: number, tookMs: number): void {
-    const weight = this.#weightOf(nowMs - this.#latencyAtMs);
-    const isPeak = tookMs > this.#fadedMs(nowMs);
-    this.#latencyMs = isPeak ? tookMs : (this.#latencyMs ?? tookMs) * weight + tookMs * (1 - weight);
+  #succeed(nowMs: number, tookMs: number): void {
+    const weight = weightOf(nowMs - this.#latencyAtMs, DECAY_MS);
+    const before = (this.#latencyMs ?? 0) * weight;
+    this.#latencyMs = tookMs > before ? tookMs : before + tookMs * (1 - weight);
     this.#latencyAtMs = nowMs;
-  }
-
-  #fadedMs(nowMs: number): number {
-    return (this.#latencyMs ?? 0) * this.#weightOf(nowMs - this.#latencyAtMs);
-  }
-
-  #succeed(nowMs: number): void {
     this.#failuresInRow = 0;
     if (this.#ejectedUntilMs > 0 && nowMs - this.#ejectedUntilMs >= RETURN_MS) {
       this.#ejectedUntilMs = 0;
@@ -90,7 +95,11 @@ export class InstanceLoad {
     this.#failuresInRow = FAILURES_TO_EJECT - 1;
   }
 
-  #weightOf(elapsedMs: number): number {
-    return Math.exp(-elapsedMs / DECAY_MS);
+  #fadedRate(nowMs: number): number {
+    return this.#failureRate * weightOf(nowMs - this.#endedAtMs, FAILURE_FADE_MS);
   }
+}
+
+function weightOf(elapsedMs: number, decayMs: number): number {
+  return Math.exp(-elapsedMs / decayMs);
 }

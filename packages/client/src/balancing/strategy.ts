@@ -9,6 +9,8 @@ export interface Candidate {
   readonly pending: number;
   /** Moving average of what calls took, in milliseconds; undefined before the first. */
   readonly latencyMs: number | undefined;
+  /** Of its latest calls, the part that failed, from 0 to 1; fades while there are none. */
+  readonly failureRate: number;
 }
 
 export interface StrategyRequest {
@@ -61,13 +63,21 @@ function p2c(candidates: readonly Candidate[], { random }: StrategyRequest): Can
   return costOf(other) < costOf(one) ? other : one;
 }
 
-/** What another call is likely to take; nobody knows of one that was never asked: that is tried, but once at first. */
-function costOf({ pending, latencyMs, instance }: Candidate): number {
-  const costMs = latencyMs === undefined ? pending * UNKNOWN_LATENCY_MS : latencyMs * (pending + 1);
+/**
+ * What another call is likely to take until one succeeds; nobody knows of one that was never asked: that is tried, but
+ * once at first.
+ */
+function costOf({ pending, latencyMs, failureRate, instance }: Candidate): number {
+  const failuresMs = (FAILURE_MS * failureRate) / Math.max(1 - failureRate, MIN_SUCCESS_RATE);
+  const callsMs = latencyMs === undefined ? pending * UNKNOWN_LATENCY_MS : latencyMs * (pending + 1);
+  const costMs = callsMs + failuresMs;
   return instance.weight > 0 ? costMs / instance.weight : Number.POSITIVE_INFINITY;
 }
 
 const UNKNOWN_LATENCY_MS = 1_000;
+/** What a failed call costs whoever must try again. */
+const FAILURE_MS = 100;
+const MIN_SUCCESS_RATE = 0.01;
 
 function weighted(candidates: readonly Candidate[], { random }: StrategyRequest): Candidate {
   const total = candidates.reduce((sum, { instance }) => sum + instance.weight, 0);

@@ -25,7 +25,11 @@ export interface IncomingRouterParts {
   readonly replies: ReplyBook;
   readonly forward: (envelope: KnownEnvelope, ttlMs: number) => Promise<Receipt>;
   /** Sends what became of a message to who wants to know. */
-  readonly sendReply: (to: Member, payload: JsonValue, options: Pick<SendOptions, 'type' | 'correlationId'>) => void;
+  readonly sendReply: (
+    to: Member,
+    payload: JsonValue,
+    options: Pick<SendOptions, 'type' | 'correlationId'>,
+  ) => void;
 }
 
 /** Decides whom a message that came is for: a handler of this client, somebody who waits for a reply, or others. */

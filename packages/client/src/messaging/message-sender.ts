@@ -18,6 +18,7 @@ import { newMessageId } from './message-id.js';
 import type { Dispatch, Messenger } from './messenger.js';
 import { rejectWith } from './reject-with.js';
 import { REPLY_TYPE, type ReplyBook } from './reply-book.js';
+import { streamKey } from './route-finder.js';
 import type { Member, TargetFinder } from './target-finder.js';
 
 /** Members of a broadcast that are sent to at once. */
@@ -173,18 +174,13 @@ export class MessageSender {
   }
 
   /** @param options checked ones */
-  #toDispatch(
-    { id, instanceId }: Member,
-    payload: JsonValue,
-    options: SendOptions,
-  ): Dispatch {
+  #toDispatch({ id, instanceId }: Member, payload: JsonValue, options: SendOptions): Dispatch {
     const { timeoutMs = this.#parts.defaultTimeoutMs, stream, type, replyTo, correlationId } = options;
     return {
       messageId: newMessageId(),
       target: id,
       instanceId,
-      // Its messages keep their order only at one instance.
-      key: stream,
+      key: streamKey(this.#parts.id, stream),
       answer: 'unneeded',
       payload,
       timeoutMs,

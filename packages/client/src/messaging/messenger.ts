@@ -11,7 +11,7 @@ import type { Answer } from './delivery.js';
 import type { KnownEnvelope } from './message.js';
 import type { Outbox } from './outbox.js';
 import { rejectWith } from './reject-with.js';
-import type { RouteFinder, RouteRequest } from './route-finder.js';
+import { streamKey, type RouteFinder, type RouteRequest } from './route-finder.js';
 import type { Route } from './route.js';
 
 /** Conversations whose numbers are remembered. */
@@ -98,7 +98,7 @@ export class Messenger {
     const request = {
       target: target ?? '',
       instanceId: instanceId ?? undefined,
-      key: stream ?? undefined,
+      key: streamKey(envelope.sender, stream),
       answer: 'unneeded',
     } as const;
     const conversation = this.#conversation(nameOf(request), request.instanceId);
@@ -119,7 +119,7 @@ export class Messenger {
       request: {
         target: envelope.target ?? this.#parts.id,
         instanceId: envelope.instance_id ?? undefined,
-        key: envelope.stream ?? undefined,
+        key: streamKey(envelope.sender, envelope.stream),
         answer: 'unneeded',
       },
       conversation: undefined,

@@ -246,6 +246,11 @@ export class RouteFinder {
   }
 }
 
+/** What keeps the messages of a stream of one sender at one instance; those of others may go elsewhere. */
+export function streamKey(sender: string, stream: string | null | undefined): string | undefined {
+  return stream == null ? undefined : `${sender} ${stream}`;
+}
+
 function toRelay(target: string): RouteRequest {
   return { target, instanceId: undefined, answer: 'unneeded' };
 }

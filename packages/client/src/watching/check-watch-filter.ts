@@ -11,6 +11,13 @@ export function checkWatchFilter({ subtree, ids }: WatchFilter): void {
     issues.push({ path, message: `${message}; got ${JSON.stringify(id)}` });
   };
   if (subtree !== undefined) check('subtree', subtree);
+  const given: unknown = ids;
+  if (given !== undefined && !Array.isArray(given)) {
+    throw invalidRequest(
+      [{ path: 'ids', message: `must be a list of ids; got ${JSON.stringify(given)}` }],
+      'watch',
+    );
+  }
   ids?.forEach((id, index) => {
     check(`ids.${index}`, id);
   });

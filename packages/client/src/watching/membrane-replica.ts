@@ -1,13 +1,21 @@
 import { MembraneError, parseRevisionText } from '@membrane/protocol';
 import { waitWithSignal } from '../abort.js';
+import { backoffMs, MAX_BACKOFF_MS } from '../backoff.js';
 import type { Clock } from '../clock.js';
 import type { ListFilter, Membrane } from '../registry-api.js';
 import type { FoundMembrane } from '../resolver.js';
 import { ReplicaTable } from './replica-table.js';
 import type { WatchedEvent, WatchPosition } from './watch.js';
 
-/** Before the next snapshot, where one could not be read. */
-const RETRY_MS = 1_000;
+/**
+ * How long a change of this client is waited for. It comes within a moment, or not at all: a subtree is not told of what
+ * is elsewhere, and some calls change nothing.
+ */
+const OWN_CHANGE_MS = 2_000;
+/** A registry says something every 15 s; where it does not, it may be out of reach without a word. */
+const MAX_QUIET_MS = 20_000;
+/** A snapshot that served so long was no failure. */
+const CALM_MS = 60_000;
 
 export interface Snapshot {
   /** `LOG:REVISION` of the first page. */
@@ -22,6 +30,7 @@ export interface MembraneReplicaParts {
   /** Ends with the signal only, or by an error that does not pass. */
   readonly watch: (since: string, signal: AbortSignal) => AsyncIterable<WatchedEvent | WatchPosition>;
   readonly clock: Clock;
+  readonly random: () => number;
   /** It cannot be kept up, and why; it serves what it has, as stale, and goes on trying. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -48,15 +57,16 @@ export class MembraneReplica {
   readonly #waiting = new Set<() => void>();
   #table: ReplicaTable | undefined;
   #revision: string | undefined;
-  /** Of a change that this client made itself. */
-  #ownChange = 0;
+  /** Of a change that this client made itself, and until when it is waited for. */
+  #ownChange = { revision: 0, untilMs: 0 };
   /** Undefined while it follows. */
-  #staleSinceMs: number | undefined;
+  #brokenSinceMs: number | undefined;
+  #heardAtMs = 0;
   #running: Promise<void> | undefined;
 
   constructor(parts: MembraneReplicaParts) {
     this.#parts = parts;
-    this.#staleSinceMs = parts.clock.monotonicMs();
+    this.#brokenSinceMs = parts.clock.monotonicMs();
   }
 
   start(): void {
@@ -70,8 +80,8 @@ export class MembraneReplica {
 
   /** Tells that no registry answers, or that one does again. */
   noteConnection(isConnected: boolean): void {
-    if (isConnected) this.#staleSinceMs = this.#table === undefined ? this.#staleSinceMs : undefined;
-    else this.#staleSinceMs ??= this.#parts.clock.monotonicMs();
+    if (!isConnected) this.#brokenSinceMs ??= this.#parts.clock.monotonicMs();
+    else if (this.#table !== undefined) this.#noteHeard();
   }
 
   /**
@@ -93,26 +103,37 @@ export class MembraneReplica {
 
   /** This client has changed something itself, with that revision. */
   noteOwnChange(revision: number): void {
-    this.#ownChange = Math.max(this.#ownChange, revision);
+    const untilMs = this.#parts.clock.monotonicMs() + OWN_CHANGE_MS;
+    this.#ownChange = { revision: Math.max(this.#ownChange.revision, revision), untilMs };
   }
 
-  /** True where it has not yet what this client has changed itself. */
+  /** True where it has not yet what this client has changed itself a moment ago. */
   get isBehind(): boolean {
-    if (this.#ownChange === 0 || this.#revision === undefined) return false;
-    if (parseRevisionText(this.#revision).revision < this.#ownChange) return true;
-    this.#ownChange = 0;
+    const { revision, untilMs } = this.#ownChange;
+    if (revision === 0 || this.#revision === undefined) return false;
+    const isPending = parseRevisionText(this.#revision).revision < revision;
+    if (isPending && this.#parts.clock.monotonicMs() < untilMs) return true;
+    this.#ownChange = { revision: 0, untilMs: 0 };
     return false;
   }
 
   /**
    * What is known of an id, at once. `unknown` where it cannot tell: it is not complete, the id may be outside of its
-   * subtree, or it is stale and cannot know who came since.
+   * subtree, or is its top, whose parent it does not follow, or it is stale and cannot know who came since.
    */
   get(id: string): FoundMembrane | 'absent' | 'unknown' {
+    if (id === this.#parts.subtree) return 'unknown';
     const found = this.#table?.get(id);
-    if (found !== undefined) return this.#staleSinceMs === undefined ? found : { ...found, isStale: true };
-    const canTell = this.#table !== undefined && this.#staleSinceMs === undefined;
+    const isStale = this.#ageMs > 0;
+    if (found !== undefined) return isStale ? { ...found, isStale } : found;
+    const canTell = this.#table !== undefined && !isStale;
     return canTell && this.#parts.subtree === undefined ? 'absent' : 'unknown';
+  }
+
+  /** What was known of an id last, for want of anything better. */
+  last(id: string): FoundMembrane | undefined {
+    const found = this.#table?.get(id);
+    return found && { ...found, isStale: true };
   }
 
   /** Those that fit, oldest id first; undefined where it cannot tell. */
@@ -125,23 +146,44 @@ export class MembraneReplica {
       isComplete: this.#table !== undefined,
       size: this.#table?.size ?? 0,
       revision: this.#revision,
-      ageMs: this.#staleSinceMs === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#staleSinceMs,
+      ageMs: this.#ageMs,
     };
+  }
+
+  #noteHeard(): void {
+    this.#brokenSinceMs = undefined;
+    this.#heardAtMs = this.#parts.clock.monotonicMs();
+  }
+
+  /** Time since it is known to have been right; 0 while the registry is heard as often as it should be. */
+  get #ageMs(): number {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#brokenSinceMs !== undefined) return Math.max(nowMs - this.#brokenSinceMs, Number.MIN_VALUE);
+    return nowMs - this.#heardAtMs > MAX_QUIET_MS ? nowMs - this.#heardAtMs : 0;
   }
 
   /** Never rejects. */
   async #run(): Promise<void> {
     const { signal } = this.#ended;
+    const { clock, onFailure, random } = this.#parts;
+    let failures = 0;
     while (!signal.aborted) {
+      const startMs = clock.monotonicMs();
+      let failure: unknown;
       try {
-        const since = await this.#read(signal);
-        await this.#follow(since, signal);
+        const missed = await this.#follow(await this.#read(signal), signal);
+        // Once is no failure.
+        if (failures > 0 && clock.monotonicMs() - startMs < CALM_MS) failure = missedAgain(missed);
       } catch (error) {
-        this.noteConnection(false);
-        if (isAborted(signal)) return;
-        this.#parts.onFailure(error);
-        await this.#pause();
+        failure = error;
       }
+      this.noteConnection(false);
+      if (isAborted(signal)) return;
+      if (failure !== undefined) onFailure(failure);
+      failures = clock.monotonicMs() - startMs < CALM_MS ? failures + 1 : 1;
+      // All who were reset together must not read everything at one moment.
+      const input = { failures, intervalMs: MAX_BACKOFF_MS, retryAfterMs: undefined };
+      await this.#pause(backoffMs(input, random));
     }
   }
 
@@ -152,44 +194,41 @@ export class MembraneReplica {
     for await (const page of pages) for (const record of page) table.load(record);
     table.endLoad();
     this.#table = table;
-    if (logOf(revision) !== logOf(this.#revision)) this.#ownChange = 0;
     this.#revision = revision;
-    this.#staleSinceMs = undefined;
+    this.#noteHeard();
     for (const end of [...this.#waiting]) end();
     return revision;
   }
 
-  /** Returns when it has missed something. */
-  async #follow(since: string, signal: AbortSignal): Promise<void> {
+  /** Returns when it has missed something, with what that was. */
+  async #follow(since: string, signal: AbortSignal): Promise<string> {
     for await (const event of this.#parts.watch(since, signal)) {
-      if (event.event === 'reset') {
-        this.noteConnection(false);
-        return;
-      }
-      this.#staleSinceMs = undefined;
+      if (event.event === 'reset') return event.reason;
+      this.#noteHeard();
       if (event.event === 'position') this.#revision = event.since;
-      else if (this.#table?.apply(event) === false) {
-        this.noteConnection(false);
-        return;
-      }
+      else if (this.#table?.apply(event) === false) return 'what left the subtree is not known';
     }
+    return 'the watch ended';
   }
 
-  #pause(): Promise<void> {
+  #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         timer.cancel();
         this.#ended.signal.removeEventListener('abort', end);
         resolve();
       };
-      const timer = this.#parts.clock.setTimer(end, RETRY_MS);
+      const timer = this.#parts.clock.setTimer(end, delayMs);
       this.#ended.signal.addEventListener('abort', end, { once: true });
     });
   }
 }
 
-function logOf(revision: string | undefined): string | undefined {
-  return revision === undefined ? undefined : parseRevisionText(revision).logId;
+function missedAgain(reason: string): MembraneError {
+  return new MembraneError(
+    'registry_unreachable',
+    `changes were missed again as soon as all had been read: ${reason}`,
+  );
 }
 
 function isAborted(signal: AbortSignal): boolean {

@@ -1,3 +1,4 @@
+import { freezeDeeply } from '../freeze-deeply.js';
 import type { ListFilter, Membrane } from '../registry-api.js';
 import type { FoundMembrane } from '../resolver.js';
 import type { MembraneChange } from './watch.js';
@@ -86,8 +87,8 @@ export class ReplicaTable {
     // Where one of several moves, all do.
     const others = (before?.instances ?? [])
       .filter((instance) => instance !== known)
-      .map((instance) => (instance.parent === parent ? instance : { ...instance, parent }));
-    const instances = [...others, Object.freeze(record)].sort(
+      .map((instance) => (instance.parent === parent ? instance : Object.freeze({ ...instance, parent })));
+    const instances = [...others, freezeDeeply(record)].sort(
       (one, other) => one.incarnation - other.incarnation,
     );
     this.#replace(id, { instances, found: undefined });
@@ -110,10 +111,11 @@ export class ReplicaTable {
       return;
     }
     for (const child of [...(this.#children.get(id) ?? [])]) {
-      const parent = after?.heirs?.[child] ?? after?.heir ?? null;
+      const heirs = after?.heirs ?? {};
+      const parent = (Object.hasOwn(heirs, child) ? heirs[child] : undefined) ?? after?.heir ?? null;
       const instances = this.#entries.get(child)?.instances ?? [];
       this.#replace(child, {
-        instances: instances.map((instance) => ({ ...instance, parent })),
+        instances: instances.map((instance) => Object.freeze({ ...instance, parent })),
         found: undefined,
       });
     }

@@ -132,7 +132,9 @@ function withoutRepeats(
     if (event === 'moved' && before === undefined && told.has(name)) return false;
     const ancestors = after?.ancestors ?? [];
     if (id === subtree || ancestors.includes(subtree)) told.set(name, [id, ...ancestors]);
-    else for (const [other, place] of told) if (place.includes(id)) told.delete(other);
+    else if (after !== undefined) {
+      for (const [other, place] of told) if (place.includes(id)) told.delete(other);
+    }
     return true;
   });
 }

@@ -102,6 +102,7 @@ export class Watching {
       snapshot: (signal) => background.snapshot(subtree === undefined ? {} : { subtree }, { signal }),
       watch,
       clock: systemClock,
+      random: Math.random,
       onFailure: (error) => {
         onFailure(toMembraneError(error));
       },

@@ -24,7 +24,7 @@ describe('p2c', () => {
   });
 
   it('gives one that was left alone a call, and not all of a burst', () => {
-    const { balancer, clock } = begin();
+    const { balancer, clock } = beginBalancing();
     const [left, right] = replicas(2) as [Membrane, Membrane];
     const call = (instance: Membrane): void => {
       const end = balancer.begin(instance);
@@ -35,7 +35,7 @@ describe('p2c', () => {
     clock.advance(100_000);
     call(right);
     const oven = [left, right];
-    const counts = count(() => {
+    const counts = countPicks(() => {
       const chosen = balancer.choose(oven);
       if (chosen !== undefined) balancer.begin(chosen);
       return chosen;
@@ -44,10 +44,10 @@ describe('p2c', () => {
   });
 
   it('keeps away from an instance that fails fast, and often, but never five times in a row', () => {
-    const { balancer, clock } = begin();
+    const { balancer, clock } = beginBalancing();
     const oven = replicas(5);
     let calls = 0;
-    const counts = count(() => {
+    const counts = countPicks(() => {
       const chosen = balancer.choose(oven);
       const end = chosen && balancer.begin(chosen);
       if (chosen?.instanceId !== 'r0') clock.advance(20);
@@ -56,6 +56,44 @@ describe('p2c', () => {
       return chosen;
     }, 5_000);
     expect(counts.r0 ?? 0).toBeLessThan(500);
+  });
+
+  it('comes back within seconds to one that failed once', () => {
+    const { balancer, clock } = beginBalancing();
+    const oven = replicas(2);
+    const [failed] = oven as [Membrane, Membrane];
+    const pick = (): Membrane | undefined => {
+      const chosen = balancer.choose(oven);
+      const end = chosen && balancer.begin(chosen);
+      clock.advance(5);
+      end?.(false);
+      return chosen;
+    };
+    countPicks(pick, 100);
+    balancer.begin(failed)(true);
+    countPicks(pick, 2_000);
+    expect(countPicks(pick, 1_000).r0 ?? 0).toBeGreaterThan(300);
+  });
+
+  it('does not wait for a call that hangs before it tries the instance again', () => {
+    const { balancer, clock } = beginBalancing();
+    const oven = replicas(2);
+    const [slow, fast] = oven as [Membrane, Membrane];
+    for (const [instance, tookMs] of [
+      [slow, 500],
+      [fast, 5],
+    ] as const) {
+      const end = balancer.begin(instance);
+      clock.advance(tookMs);
+      end(false);
+    }
+    balancer.begin(slow);
+    for (let time = 0; time < 100; time += 1) {
+      const end = balancer.begin(fast);
+      clock.advance(1_000);
+      end(false);
+    }
+    expect(countPicks(() => balancer.choose(oven), 100).r0 ?? 0).toBeGreaterThan(0);
   });
 
   it('prefers the one with fewer calls under way', () => {
@@ -82,25 +120,25 @@ describe('who is unwell', () => {
   it.each(['p2c', 'round-robin', 'random', 'weighted', 'sticky'] as const)(
     'gets nothing by %s where its weight is 0, as long as others have one',
     (strategy) => {
-      const { balancer } = begin({ strategy });
+      const { balancer } = beginBalancing({ strategy });
       const [none, zero, one] = [replica('r0', { weight: 0 }), replica('r1', { weight: 0 }), replica('r2')];
       const oven = [none, zero, one];
-      expect(count((index) => balancer.choose(oven, { key: `k${index}` }), 100)).toEqual({ r2: 100 });
-      expect(count(() => balancer.choose(oven), 100)).toEqual({ r2: 100 });
+      expect(countPicks((index) => balancer.choose(oven, { key: `k${index}` }), 100)).toEqual({ r2: 100 });
+      expect(countPicks(() => balancer.choose(oven), 100)).toEqual({ r2: 100 });
       const weightless = [none, zero];
       expect(balancer.choose(weightless)).toBeDefined();
     },
   );
 
   it('gets nothing where it is silent and drains, as long as another one is only silent', () => {
-    const { balancer } = begin();
+    const { balancer } = beginBalancing();
     const drain = { reason: null, since: 1 };
     const oven = [
       replica('r0', { status: 'unhealthy', drain }),
       replica('r1', { status: 'unhealthy' }),
       replica('r2', { status: 'draining', drain }),
     ];
-    expect(count(() => balancer.choose(oven), 100)).toEqual({ r1: 100 });
+    expect(countPicks(() => balancer.choose(oven), 100)).toEqual({ r1: 100 });
   });
 
   it('is ejected after five failures in a row, and returns slowly', () => {
@@ -184,7 +222,7 @@ describe('a subset', () => {
   it('does not decide where a key leads: that is the same for all clients', () => {
     const oven = replicas(100);
     const chosen = Array.from({ length: 50 }, (_, client) => {
-      const { balancer } = begin({ subsetSize: 5 }, `client-${client}`);
+      const { balancer } = beginBalancing({ subsetSize: 5 }, `client-${client}`);
       return balancer.choose(oven, { key: 'customer-7' })?.instanceId;
     });
     expect(new Set(chosen).size).toBe(1);
@@ -208,7 +246,7 @@ describe('a strategy of one’s own', () => {
   });
 
   it('that chooses none of them is refused', () => {
-    const { balancer } = begin({ strategy: (() => undefined) as never });
+    const { balancer } = beginBalancing({ strategy: (() => undefined) as never });
     expect(() => balancer.choose(replicas(2))).toThrow('must return one of its candidates; got undefined');
   });
 

@@ -128,10 +128,24 @@ describe('a watch', () => {
     await watching;
   }, 60_000);
 
+  it('can be left while the next change is waited for, and tells what ends it', async () => {
+    const { create } = await begin();
+    const viewer = create('viewer');
+    const changes = viewer.watch();
+    const next = changes.next();
+    await changes.return?.();
+    expect(await next).toMatchObject({ done: true });
+    const errors: string[] = [];
+    viewer.onChange(() => undefined, { since: 'nonsense', onError: ({ message }) => errors.push(message) });
+    await eventually('it is refused', () => errors.length === 1);
+    expect(errors[0]).toMatch(/since/);
+  });
+
   it('of what cannot be watched is refused', async () => {
     const { create } = await begin();
     const viewer = create('viewer');
     expect(() => viewer.watch({ subtree: 'a b' })).toThrow(/subtree/);
+    expect(() => viewer.watch({ ids: 'oven' as never })).toThrow(/ids must be a list of ids; got "oven"/);
     expect(() => viewer.watch({ subtree: 'a', ids: ['b'] })).toThrow(/ids must not be given together/);
     expect(() => viewer.onChange(() => undefined, { ids: [] })).toThrow(/1 to 100 ids; got 0/);
   });
@@ -213,16 +227,31 @@ describe('a replica', () => {
     expect(await viewer.discover('oven')).toMatchObject({ id: 'oven', isStale: true });
     expect(viewer.peek('oven')?.isStale).toBe(true);
     expect(viewer.replicaStatus).toMatchObject({ isComplete: true, size: 1 });
+    expect(await viewer.listMembranes()).toMatchObject([{ id: 'oven' }]);
   }, 60_000);
 
-  it('of a subtree holds that alone, and leaves the rest to the registry', async () => {
+  it('hands out what nobody can change', async () => {
     const { create, place } = await begin();
+    await place('oven', null, { metadata: { heat: { max: 250 } } });
+    const viewer = create('viewer', { cache: 'watch' });
+    await viewer.replicaReady();
+    const { metadata } = (await viewer.discover('oven')) ?? {};
+    expect(() => Object.assign(metadata?.heat as object, { max: 0 })).toThrow(TypeError);
+  });
+
+  it('of a subtree holds that alone, and leaves the rest to the registry', async () => {
+    const { registry, create, place } = await begin();
     for (const [id, parent] of [['a'], ['x', 'a'], ['b']] as const) await place(id, parent ?? null);
     const viewer = create('viewer', { cache: { watch: 'a' } });
     await viewer.replicaReady();
     expect([viewer.peek('x')?.id, viewer.peek('b')]).toEqual(['x', undefined]);
     expect((await viewer.discover('b'))?.id).toBe('b');
     expect(await viewer.listMembranes()).toHaveLength(3);
+    // Elsewhere, so the watch does not tell of it.
+    await viewer.register();
+    await registry.kill();
+    expect(await viewer.discover('x')).toMatchObject({ id: 'x', isStale: true });
+    expect(await viewer.discover('a')).toMatchObject({ id: 'a', isStale: true });
   }, 60_000);
 });
 
@@ -245,6 +274,9 @@ describe('the choice among instances', () => {
     };
     for (let time = 0; time < 5; time += 1)
       await expect(client.use('oven', fail, isTwo)).rejects.toThrow('too hot');
+    expect(await client.use('oven', ({ instanceId }) => Promise.resolve(instanceId))).toBe('3');
+    const abort = (): Promise<never> => Promise.reject(new DOMException('enough', 'AbortError'));
+    for (let time = 0; time < 5; time += 1) await expect(client.use('oven', abort)).rejects.toThrow('enough');
     expect(await client.use('oven', ({ instanceId }) => Promise.resolve(instanceId))).toBe('3');
     expect(await client.pick('nobody')).toBeUndefined();
     await expect(client.use('nobody', fail)).rejects.toMatchObject({ code: 'not_found' });

@@ -29,6 +29,7 @@ function begin(snapshots: readonly (readonly Membrane[] | Error)[], subtree?: st
   const replica = new MembraneReplica({
     subtree,
     clock,
+    random: () => 1,
     onFailure: (error) => failures.push(error),
     snapshot: () => {
       const snapshot = snapshots[Math.min(reads, snapshots.length - 1)];
@@ -85,6 +86,8 @@ describe('a replica', () => {
     const { replica } = begin([[record('oven')]], 'oven');
     await replica.ready();
     expect(replica.get('lamp')).toBe('unknown');
+    // Nor whose child its top is, but for want of better it serves.
+    expect([replica.get('oven'), replica.last('oven')]).toMatchObject(['unknown', { isStale: true }]);
     expect(replica.list({})).toBeUndefined();
     await replica.stop();
   });
@@ -111,12 +114,71 @@ describe('a replica', () => {
     ]);
     await replica.ready();
     await tell(reset);
-    await eventually('the second reading has failed', () => failures.length === 1);
+    await eventually('the second reading has failed', () => {
+      clock.advance(500);
+      return failures.length === 1;
+    });
     expect(replica.get('oven')).toMatchObject({ isStale: true });
     expect(replica.get('half')).toBe('unknown');
-    clock.advance(1_000);
-    await eventually('it is read again', () => reads() === 3 && replica.status.ageMs === 0);
+    await eventually('it is read again', () => {
+      clock.advance(1_000);
+      return reads() === 3 && replica.status.ageMs === 0;
+    });
     expect([replica.get('oven'), replica.get('lamp')]).toMatchObject(['absent', { id: 'lamp' }]);
+    await replica.stop();
+  });
+
+  it('that is reset again and again is read at growing intervals, and says so', async () => {
+    const { replica, clock, tell, failures, reads } = begin([[record('oven')]]);
+    await replica.ready();
+    const pauses: number[] = [];
+    for (const expected of [2, 3, 4]) {
+      await tell(reset);
+      let pausedMs = 0;
+      await eventually('it is read again', () => {
+        if (reads() === expected) return true;
+        clock.advance(500);
+        pausedMs += 500;
+        return false;
+      });
+      pauses.push(pausedMs);
+    }
+    // The clock is advanced a little further than need be.
+    expect(pauses[2]).toBeGreaterThan(2 * (pauses[0] ?? 0));
+    expect(failures).toHaveLength(2);
+    expect(failures[0]).toMatchObject({
+      code: 'registry_unreachable',
+      message: expect.stringMatching(/too_old/) as string,
+    });
+    await replica.stop();
+  });
+
+  it('is behind what its client has changed until it has that, or for a moment', async () => {
+    const { replica, clock, tell } = begin([[record('oven')]]);
+    await replica.ready();
+    expect(replica.isBehind).toBe(false);
+    replica.noteOwnChange(7);
+    await tell(position('log:6'));
+    expect(replica.isBehind).toBe(true);
+    await tell(position('log:7'));
+    expect(replica.isBehind).toBe(false);
+    // Of what is elsewhere it is told nothing.
+    replica.noteOwnChange(9);
+    clock.advance(2_001);
+    expect(replica.isBehind).toBe(false);
+    await replica.stop();
+  });
+
+  it('is stale where the registry has fallen silent, whatever its connection says', async () => {
+    const { replica, clock, tell } = begin([[record('oven')]]);
+    await replica.ready();
+    clock.advance(16_000);
+    await tell(position('log:2'));
+    clock.advance(19_000);
+    expect(replica.get('lamp')).toBe('absent');
+    clock.advance(2_000);
+    expect([replica.get('oven'), replica.get('lamp')]).toMatchObject([{ isStale: true }, 'unknown']);
+    expect(replica.status.ageMs).toBe(21_000);
     await replica.stop();
   });
 });

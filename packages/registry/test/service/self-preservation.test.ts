@@ -326,7 +326,7 @@ describe('at size', () => {
     expect(core.list().every(({ status }) => status === 'active')).toBe(true);
     expect(course()).toEqual(['site preservation_started 10000/10000', 'site preservation_ended 0/10000']);
     expect(drafts().some(({ event }) => event === 'expired')).toBe(false);
-  });
+  }, 180_000);
 
   it('a scale-down of 60% is removed after 15 intervals and a tick', async () => {
     const ids = await registerMany('m', 1_000);
@@ -340,5 +340,5 @@ describe('at size', () => {
     await renew(alive);
     await passRenewing(alive, 3);
     expect(course()).toEqual(['* preservation_started 600/1000', '* preservation_ended 0/400']);
-  });
+  }, 60_000);
 });
