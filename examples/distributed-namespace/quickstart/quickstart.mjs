@@ -148,6 +148,9 @@ try {
   const lamp = await startMember('lamp', 'kitchen');
   await show('list');
 
+  say('Who is in whom:');
+  await show('tree');
+
   say('Anybody finds the oven by its name.');
   await show('discover', 'oven');
 
@@ -174,7 +177,7 @@ try {
   );
   lamp.kill('SIGKILL');
   await until('the lamp is unhealthy', async () => (await client.discover('lamp'))?.status === 'unhealthy');
-  await show('list', '--parent', 'kitchen');
+  await show('tree');
   say('... and after five it is gone.');
   await until('the lamp is gone', async () => (await client.discover('lamp')) === undefined);
   await show('list', '--parent', 'kitchen');
@@ -190,7 +193,8 @@ try {
     await end();
   } else {
     say(`The registry and its three membranes stay up. In another terminal, from here, try`);
-    console.log(`  node packages/cli/bin/membrane.js list --registry-url ${url}`);
+    console.log(`  node packages/cli/bin/membrane.js tree --registry-url ${url}`);
+    console.log(`  node packages/cli/bin/membrane.js watch --registry-url ${url}`);
     console.log(`  curl ${url}/discover/oven`);
     console.log(
       `  MEMBRANE_SOCKET_DIR=${directory}/sockets node packages/cli/bin/membrane.js send oven hello --registry-url ${url}`,

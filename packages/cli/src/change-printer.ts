@@ -13,6 +13,8 @@ const EVENT_COLORS: Readonly<Record<string, 'green' | 'red' | 'yellow' | 'cyan'>
   moved: 'cyan',
   dissolved: 'cyan',
   deregistered: 'cyan',
+  preservation_started: 'yellow',
+  preservation_ended: 'green',
 };
 
 /** Prints changes, a line each: when, what, whom, and more about it; or the JSON of the wire. */
@@ -46,7 +48,7 @@ export class ChangePrinter {
     return [
       formatTime((timestamp ?? 0) * 1_000, this.#output),
       toPrintable(String(event)),
-      toPrintable(`${id ?? '-'}${instance}`),
+      toPrintable(`${id === undefined || id === '' ? '-' : id}${instance}`),
       describeChange(change),
     ];
   }

@@ -35,6 +35,9 @@ export function describeChange(change: MembraneChange): string {
     case 'deregistered':
     case 'expired':
       return before === undefined ? '' : `was ${describePlace(before)}`;
+    case 'preservation_started':
+    case 'preservation_ended':
+      return describePreservation(change);
     default:
       return joinWords([describePlace(after ?? before), ...describeOthers(change)]);
   }
@@ -58,6 +61,14 @@ function describeHeirs(after: MembraneChange['after']): string {
   const shown = named.slice(0, MAX_NAMED_HEIRS).map(([child, sibling]) => `${child} to ${sibling}`);
   const more = named.length > shown.length ? [`${named.length - shown.length} more`] : [];
   return joinWords([...shown, ...more, `other children ${heir}`]);
+}
+
+/** How many of a subtree are silent. */
+function describePreservation(
+  change: MembraneChange & { preservation?: { n: number; s: number } | undefined },
+): string {
+  const { preservation } = change;
+  return preservation === undefined ? '' : `${preservation.s} of ${preservation.n} silent`;
 }
 
 function describeOthers(change: MembraneChange): string[] {

@@ -26,6 +26,8 @@ describe('a change in words', () => {
     ['draining', { record: { drain: { reason: null } } }, 'no reason given'],
     ['expired', { before: within('kitchen') }, 'was below kitchen'],
     ['deregistered', { before: within() }, 'was a root'],
+    ['preservation_started', { preservation: { n: 40, s: 30 } }, '30 of 40 silent'],
+    ['preservation_ended', { preservation: { n: 40, s: 3 } }, '3 of 40 silent'],
     ['dissolved', { after: { ...within('house'), heir: 'house' } }, 'children to house'],
     ['dissolved', { after: { ...within(), heir: null } }, 'children are roots'],
     [
@@ -44,9 +46,9 @@ describe('a change in words', () => {
   });
 
   it('tells of an event that it does not know what there is to tell', () => {
-    expect(describeChange(change('preservation_started', { n: 40, s: 30 }))).toBe('n 40, s 30');
-    expect(describeChange(change('preservation_ended', { after: within('house'), why: '\u001b[2J' }))).toBe(
-      'below house, why "\\u001b[2J"',
+    expect(describeChange(change('painted', { color: 'red', coats: 2 }))).toBe('color "red", coats 2');
+    expect(describeChange(change('painted', { after: within('house'), color: '\u001b[2J' }))).toBe(
+      'below house, color "\\u001b[2J"',
     );
     expect(describeChange(change('blessed'))).toBe('');
   });

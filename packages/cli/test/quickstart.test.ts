@@ -10,6 +10,14 @@ const QUICKSTART = fileURLToPath(
   new URL('../../../examples/distributed-namespace/quickstart/quickstart.mjs', import.meta.url),
 );
 
+/** What `membrane tree` draws while everybody is there, however they are on a busy machine. */
+const TREE = new RegExp(
+  ['^house', '└── kitchen', '    ├── oven', '    └── lamp']
+    .map((id) => `${id}  \\w+  shared-volume$`)
+    .join('\n'),
+  'm',
+);
+
 /** A row of `membrane list`: who, how, below whom. */
 const row = (id: string, status: string, parent: string): RegExp =>
   new RegExp(`^${[id, status, parent, 'shared-volume', '\\d+ s', `\\S+/inbox/${id}`].join('\t')}$`, 'm');
@@ -33,12 +41,14 @@ describe('the quickstart', () => {
     ] as const) {
       expect(beginning).toMatch(row(id, 'active', parent));
     }
+    expect(beginning).toMatch(TREE);
     expect(beginning).toMatch(/oven is registered, and finds kitchen at \S+\/inbox\/kitchen\n/);
     expect(beginning).toMatch(/\$ membrane discover oven\nid: +oven\n/);
     expect(beginning).toMatch(/^oven gets "preheat to 200" from \S+$/m);
     expect(beginning).toMatch(/^this is oven$/m);
     expect(guest).toMatch(row('radio', 'active', 'kitchen'));
-    expect(unhealthy).toMatch(row('lamp', 'unhealthy', 'kitchen'));
+    expect(unhealthy).toMatch(TREE);
+    expect(unhealthy).toMatch(/^ {4}└── lamp {2}unhealthy {2}/m);
     expect(unhealthy).not.toContain('radio');
     expect(gone).toMatch(row('oven', 'active', 'kitchen'));
     expect(gone).not.toContain('/inbox/lamp');
