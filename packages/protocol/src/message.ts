@@ -57,7 +57,9 @@ export const envelopeSchema = z
       description: 'Milliseconds left when it was sent on.',
     }),
     reply_to: membraneIdSchema.nullish().meta({ description: 'Who wants the reply.' }),
-    reply_to_instance: instanceIdSchema.nullish().meta({ description: 'The instance of it that waits for the reply.' }),
+    reply_to_instance: instanceIdSchema
+      .nullish()
+      .meta({ description: 'The instance of it that waits for the reply.' }),
     correlation_id: messageIdSchema.nullish().meta({ description: 'The message that this one answers.' }),
     incarnation: z.int().min(0).nullish().meta({ description: 'The registration that the sender means.' }),
     attempt: z.int().min(1).nullish().meta({ description: 'Above 1 where it may have arrived before.' }),
