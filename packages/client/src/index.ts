@@ -21,14 +21,14 @@ export type { MessageHandler } from './messaging/handler-group.js';
 export { giveBack } from './messaging/give-back.js';
 export type { MessagesOptions, OnMessageOptions } from './messaging/handlers.js';
 export type { Message } from './messaging/message.js';
+export type { DiscoverOptions, PickOptions, UseOptions } from './membrane-finder.js';
 export {
   createNamespaceClient,
   type ClientStatus,
   type CloseOptions,
-  type DiscoverOptions,
   type DrainOptions,
   type NamespaceClient,
-  type PickOptions,
+  type OnChangeOptions,
   type TreeChangeOptions,
   type TreeOptions,
 } from './namespace-client.js';

@@ -1,16 +1,21 @@
 import { EventEmitter } from 'node:events';
 import {
   isMembraneError,
-  LIMITS,
   MembraneError,
   type CamelCased,
   type JsonValue,
   type RegistryStatus,
 } from '@membrane/protocol';
 import type { ClientEvents, Lease, Tell } from './client-events.js';
-import { Balancer, type ChoiceRequest } from './balancing/balancer.js';
+import { Balancer } from './balancing/balancer.js';
 import { systemClock } from './clock.js';
 import { processLeaseToken } from './lease-token.js';
+import {
+  MembraneFinder,
+  type DiscoverOptions,
+  type PickOptions,
+  type UseOptions,
+} from './membrane-finder.js';
 import type { DeadLetterInfo } from './messaging/dead-letters.js';
 import type { BroadcastReport, Delivery, SendOptions } from './messaging/delivery.js';
 import type { MessageHandler } from './messaging/handler-group.js';
@@ -40,24 +45,12 @@ import {
 } from './registry-api.js';
 import { REGISTERED_VARIABLE } from './registered-variable.js';
 import { acquireRegistry, type SharedRegistry } from './registry-pool.js';
-import { Resolver, tellsOfAbsence, type FoundMembrane, type ResolveOptions } from './resolver.js';
+import { Resolver, type FoundMembrane } from './resolver.js';
 import { toMembraneError } from './to-membrane-error.js';
 import { checkWatchFilter } from './watching/check-watch-filter.js';
 import type { MembraneReplica, ReplicaStatus } from './watching/membrane-replica.js';
 import type { WatchedEvent } from './watching/watch.js';
 import type { Watching, WatchOptions } from './watching/watching.js';
-
-export interface DiscoverOptions extends CallOptions {
-  /** False asks the registry, whatever is remembered. */
-  useCache?: boolean | undefined;
-}
-
-export interface PickOptions extends DiscoverOptions, ChoiceRequest {}
-
-export interface UseOptions extends PickOptions {
-  /** Whether the instance is to blame for what the work threw: for all but aborts unless given. */
-  isFailure?: ((error: unknown) => boolean) | undefined;
-}
 
 export interface OnChangeOptions extends WatchOptions {
   /** Called where the watch cannot go on; without it, that surfaces as an uncaught error. */
@@ -131,7 +124,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   readonly #shared: SharedRegistry;
   readonly #api: RegistryApi;
   readonly #own: OwnRegistration;
-  readonly #resolver: Resolver | undefined;
+  readonly #finder: MembraneFinder;
   readonly #handlers: Handlers;
   readonly #balancer: Balancer;
   /** Loaded when it is needed: who only registers pays nothing for it. */
@@ -169,10 +162,17 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       clock: systemClock,
       random: Math.random,
     });
-    if (cache !== false) {
-      this.#resolver = new Resolver({ ask: (id) => this.#api.discover(id), cache, clock: systemClock });
-      if (cache.watch !== false) void this.#loadWatching();
-    }
+    const resolver =
+      cache === false
+        ? undefined
+        : new Resolver({ ask: (id) => this.#api.discover(id), cache, clock: systemClock });
+    this.#finder = new MembraneFinder({
+      api: this.#api,
+      resolver,
+      replica: () => this.#replica,
+      balancer: this.#balancer,
+    });
+    if (cache !== false && cache.watch !== false) void this.#loadWatching();
   }
 
   get id(): string {
@@ -195,7 +195,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async register(options: RegisterOptions = {}): Promise<Lease> {
     this.#assertOpen();
     const lease = await this.#own.register(options, true);
-    this.#noteOwnChange(this.id, lease.revision);
+    this.#finder.noteOwnChange(this.id, lease.revision);
     return lease;
   }
 
@@ -233,8 +233,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   async deregister(options: DeregisterOptions = {}): Promise<void> {
     this.#assertOpen();
     this.#forgetAuto?.();
-    this.#resolver?.forget(this.id);
-    this.#noteOwnChange(this.id, await this.#own.deregister(options));
+    this.#finder.forget(this.id);
+    this.#finder.noteOwnChange(this.id, await this.#own.deregister(options));
   }
 
   /**
@@ -251,23 +251,9 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    * registry answers, an older one serves and says so (`isStale`).
    * @throws MembraneError `registry_unreachable`, `invalid_request`.
    */
-  async discover(
-    id: string,
-    { useCache = true, ...call }: DiscoverOptions = {},
-  ): Promise<FoundMembrane | undefined> {
+  async discover(id: string, options?: DiscoverOptions): Promise<FoundMembrane | undefined> {
     this.#assertOpen();
-    const replica = useCache ? this.#replica : undefined;
-    const isBehind = replica?.isBehind === true;
-    const known = isBehind ? 'unknown' : replica?.get(id);
-    if (known === 'absent') return undefined;
-    if (typeof known === 'object') return known;
-    try {
-      return await this.#ask(id, { useCache: useCache && !isBehind, ...call });
-    } catch (error) {
-      const last = tellsOfAbsence(error) ? replica?.last(id) : undefined;
-      if (last === undefined) throw error;
-      return last;
-    }
+    return this.#finder.discover(id, options);
   }
 
   /**
@@ -275,9 +261,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    * what the registry has, a moment ago; without, nothing.
    */
   peek(id: string): FoundMembrane | undefined {
-    const known = this.#replica?.get(id);
-    if (typeof known === 'object') return known;
-    return known === 'unknown' ? this.#replica?.last(id) : undefined;
+    return this.#finder.peek(id);
   }
 
   /**
@@ -286,9 +270,9 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    * Undefined where there is no such membrane. To have it learn from what you do there, use `use`.
    * @throws MembraneError as `discover`; `invalid_request` for what is no strategy.
    */
-  async pick(id: string, { key, strategy, ...options }: PickOptions = {}): Promise<Membrane | undefined> {
-    const found = await this.discover(id, options);
-    return found === undefined ? undefined : this.#balancer.choose(found.instances, { key, strategy });
+  async pick(id: string, options: PickOptions = {}): Promise<Membrane | undefined> {
+    this.#assertOpen();
+    return this.#finder.pick(id, options);
   }
 
   /**
@@ -302,18 +286,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     work: (instance: Membrane) => Promise<Result>,
     options: UseOptions = {},
   ): Promise<Result> {
-    const instance = await this.pick(id, options);
-    if (instance === undefined) throw new MembraneError('not_found', `there is no membrane "${id}"`);
-    const end = this.#balancer.begin(instance);
-    try {
-      const result = await work(instance);
-      end(false);
-      return result;
-    } catch (error) {
-      const { signal, isFailure } = options;
-      end(isFailure?.(error) ?? !isAbort(error, signal));
-      throw error;
-    }
+    this.#assertOpen();
+    return this.#finder.use(id, work, options);
   }
 
   /** What is below a membrane, itself at the top, or without an id all trees of the namespace. */
@@ -336,15 +310,8 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
 
   /** Those above a membrane, this one unless an id is given, the parent first; as far up as they are there. */
   async ancestors(id = this.id, call?: CallOptions): Promise<FoundMembrane[]> {
-    const found: FoundMembrane[] = [];
-    for (
-      let above = await this.parent(id, call);
-      above !== undefined && found.length < LIMITS.maxTreeDepth;
-    ) {
-      found.push(above);
-      above = await this.parent(above.id, call);
-    }
-    return found;
+    this.#assertOpen();
+    return this.#finder.ancestors(id, call);
   }
 
   /**
@@ -356,7 +323,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#assertOpen();
     const { ifRevision, ...call } = options;
     const request = { id, parent, ...(ifRevision === undefined ? {} : { ifRevision }) };
-    this.#noteOwnChange(id, (await this.#api.move(request, call)).revision);
+    this.#finder.noteOwnChange(id, (await this.#api.move(request, call)).revision);
   }
 
   /** Ends a membrane; its children and its messages belong to its parent. Its holder is told `removed`. */
@@ -364,7 +331,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#assertOpen();
     const { ifRevision, ...call } = options;
     const request = { id, ...(ifRevision === undefined ? {} : { ifRevision }) };
-    this.#noteOwnChange(id, (await this.#api.dissolve(request, call)).revision);
+    this.#finder.noteOwnChange(id, (await this.#api.dissolve(request, call)).revision);
   }
 
   /**
@@ -379,7 +346,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#assertOpen();
     const { ifRevision, ...call } = options;
     const request = { id, heirs: { ...heirs }, ...(ifRevision === undefined ? {} : { ifRevision }) };
-    this.#noteOwnChange(id, (await this.#api.divide(request, call)).revision);
+    this.#finder.noteOwnChange(id, (await this.#api.divide(request, call)).revision);
   }
 
   /** Takes a membrane, or one instance, out of service, or back: it stays registered, and gets nothing new. */
@@ -392,7 +359,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       ...(instanceId === undefined ? {} : { instanceId }),
       ...(reason === undefined ? {} : { reason }),
     };
-    this.#noteOwnChange(id, (await this.#api.drain(request, call)).revision);
+    this.#finder.noteOwnChange(id, (await this.#api.drain(request, call)).revision);
   }
 
   /**
@@ -401,17 +368,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
    */
   async listMembranes(filter: ListFilter = {}, call?: CallOptions): Promise<Membrane[]> {
     this.#assertOpen();
-    const replica = filter.subtree === undefined ? this.#replica : undefined;
-    const isCurrent = replica !== undefined && !replica.isBehind && replica.status.ageMs === 0;
-    const known = isCurrent ? replica.list(filter) : undefined;
-    if (known !== undefined) return known;
-    try {
-      return await this.#api.listMembranes(filter, call);
-    } catch (error) {
-      const last = tellsOfAbsence(error) ? replica?.list(filter) : undefined;
-      if (last === undefined) throw error;
-      return last;
-    }
+    return this.#finder.list(filter, call);
   }
 
   iterateMembranes(filter: ListFilter = {}, call?: CallOptions): AsyncIterable<Membrane> {
@@ -635,18 +592,6 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
     this.#shared.release();
   }
 
-  async #ask(id: string, options: ResolveOptions): Promise<FoundMembrane | undefined> {
-    if (this.#resolver !== undefined) return this.#resolver.resolve(id, options);
-    const found = await this.#api.discover(id, options);
-    return found === undefined ? undefined : { ...found, isStale: false };
-  }
-
-  /** What this client changed itself it finds changed, whatever it remembers. */
-  #noteOwnChange(id: string, revision: number | undefined): void {
-    this.#resolver?.forget(id);
-    if (revision !== undefined) this.#replica?.noteOwnChange(revision);
-  }
-
   async *#watch(options: WatchOptions): AsyncGenerator<WatchedEvent> {
     yield* (await this.#loadWatching()).changes(options);
   }
@@ -680,7 +625,7 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
       return new Messaging({
         options,
         api: this.#api,
-        resolver: this.#resolver,
+        finder: this.#finder,
         handlers: this.#handlers,
         balancer: this.#balancer,
         own: this.#own,
@@ -734,10 +679,6 @@ export class NamespaceClient extends EventEmitter<ClientEvents> {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new MembraneError('client_closed', 'this client was closed');
   }
-}
-
-function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true || (error instanceof Error && error.name === 'AbortError');
 }
 
 /** The error that a registry is to blame for; an abort is none. */

@@ -5,9 +5,9 @@ import { systemClock } from '../clock.js';
 import { findInbox, type Endpoint } from '../endpoint.js';
 import { processLeaseToken } from '../lease-token.js';
 import type { ClientOptions } from '../options.js';
+import type { MembraneFinder } from '../membrane-finder.js';
 import type { OwnRegistration } from '../own-registration.js';
 import type { RegistryApi } from '../registry-api.js';
-import type { Resolver } from '../resolver.js';
 import { DeadLetterDirectory } from '../transports/dead-letter-directory.js';
 import { MailboxCollector } from '../transports/mailbox-collector.js';
 import { DeadLetters, type DeadLetterPlace } from './dead-letters.js';
@@ -34,7 +34,7 @@ export interface MessagingParts {
   readonly api: RegistryApi;
   /** Its calls let the process end. */
   readonly background: RegistryApi;
-  readonly resolver: Resolver | undefined;
+  readonly finder: MembraneFinder;
   readonly handlers: Handlers;
   readonly balancer: Balancer;
   readonly own: OwnRegistration;
@@ -154,11 +154,11 @@ export class Messaging {
   }
 
   #openSending(): Promise<Sending> {
-    const { options, api, resolver, tell, own, balancer } = this.#parts;
+    const { options, api, finder, tell, own, balancer } = this.#parts;
     this.#sending ??= Sending.open({
       options,
       api,
-      resolver,
+      finder,
       realms: this.#realms,
       replies: this.#replies,
       tell,

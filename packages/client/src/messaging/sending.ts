@@ -3,9 +3,9 @@ import { isMembraneError, MembraneError, type CommunicationMode } from '@membran
 import type { Balancer } from '../balancing/balancer.js';
 import type { Tell } from '../client-events.js';
 import { systemClock } from '../clock.js';
+import type { MembraneFinder } from '../membrane-finder.js';
 import type { ClientOptions } from '../options.js';
 import type { RegistryApi } from '../registry-api.js';
-import type { FoundMembrane, Resolver } from '../resolver.js';
 import { createAddressPolicy, isLoopbackHost } from '../transports/address-policy.js';
 import { MailboxTransport } from '../transports/mailbox-transport.js';
 import { SharedVolumeTransport } from '../transports/shared-volume-transport.js';
@@ -28,7 +28,7 @@ const SESSION_BYTES = 9;
 export interface SendingParts {
   readonly options: ClientOptions;
   readonly api: RegistryApi;
-  readonly resolver: Resolver | undefined;
+  readonly finder: MembraneFinder;
   readonly realms: Realms;
   readonly replies: ReplyBook;
   readonly tell: Tell;
@@ -100,7 +100,7 @@ export class Sending {
 
   /** @throws MembraneError `conflict` where another process has the outbox, `store_unavailable` where it is unusable. */
   static async open(parts: SendingParts): Promise<Sending> {
-    const { options, api, resolver, realms } = parts;
+    const { options, api, finder, realms } = parts;
     const outbox =
       options.outbox === undefined ? undefined : await Outbox.open({ directory: options.outbox });
     const own = await realms.own();
@@ -123,8 +123,10 @@ export class Sending {
     };
     const routes = new RouteFinder({
       id: options.id,
-      discover: (id, signal) => discover(id, signal, { resolver, api }),
-      forget: (id) => resolver?.forget(id),
+      discover: (id, signal) => finder.discover(id, { signal }),
+      forget: (id) => {
+        finder.forget(id);
+      },
       isKnown: (id, signal) => isKnown(id, { api, sender: options.id, signal }),
       realms: own,
       transports,
@@ -179,16 +181,6 @@ export class Sending {
       // What could not be read is read by the next run.
     }
   }
-}
-
-async function discover(
-  id: string,
-  signal: AbortSignal | undefined,
-  { resolver, api }: Pick<SendingParts, 'resolver' | 'api'>,
-): Promise<FoundMembrane | undefined> {
-  if (resolver !== undefined) return resolver.resolve(id, { useCache: true, signal });
-  const found = await api.discover(id, { signal });
-  return found === undefined ? undefined : { ...found, isStale: false };
 }
 
 /** A message without any time is kept for nobody, but refused in another way where nobody has the id. */

@@ -295,6 +295,22 @@ describe('a request', () => {
   });
 });
 
+describe('a client that follows the registry', () => {
+  it('finds who has come by what it was told, also when no registry answers', async () => {
+    const { create, join, registry } = await begin();
+    const cook = create('cook', { cache: 'watch' });
+    await cook.replicaReady();
+    const { handled } = await join('oven');
+    await eventually('it is told', () => cook.peek('oven') !== undefined);
+    await registry.kill();
+    expect(await cook.sendMessage('oven', 'hello')).toMatchObject({
+      outcome: 'processed',
+      route: { kind: 'ipc' },
+    });
+    expect(handled).toEqual(['hello']);
+  });
+});
+
 describe('many members', () => {
   it('get a broadcast, each with its report', async () => {
     const { join, create } = await begin();
