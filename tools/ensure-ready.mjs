@@ -38,6 +38,8 @@ function run(command, args) {
     cwd: root,
     encoding: 'utf8',
     shell: process.platform === 'win32',
+    // A driver that has to be compiled is, on all cores.
+    env: { JOBS: 'max', ...process.env },
   });
   if (status === 0) return;
   console.error(`${stdout}${stderr}\n"${command} ${args.join(' ')}" failed`);
