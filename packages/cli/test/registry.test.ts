@@ -3,11 +3,13 @@ import { appendFile, readFile, readdir, symlink, writeFile } from 'node:fs/promi
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { STATUS, useCannedRegistries } from './support/canned-registry.js';
 import { eventually } from './support/eventually.js';
 import { expectWords, NOBODY, useMembrane, type User } from './support/membrane.js';
 import { registerAt } from './support/registry-view.js';
 
 const { createUser, makeDirectory, startRegistry } = useMembrane();
+const startCanned = useCannedRegistries();
 
 /** Of registries that outlive the command which started them. */
 const detached: number[] = [];
@@ -276,40 +278,23 @@ describe('registry status', () => {
     const preserved = (subtree: string, n: number) => ({
       ...{ namespace: 'default', subtree, n, s: n - 2, held: n - 3, since: 1_764_292_833 },
     });
-    const status = {
-      ...{ registry_id: 'r', version: '0', membrane_count: 90, peer_count: 0, uptime: 5, revision: 7 },
-      ...{ counts: { active: 2, unhealthy: 88, draining: 0 }, namespaces: {}, recovering: false },
-      store: { kind: 'memory', location: null, writable: true },
-      preservation: [preserved('', 90), ...Array.from({ length: 11 }, (_, i) => preserved(`rack-${i}`, 40))],
-    };
-    // A real one would have to be caught at the right moment.
-    const server = createServer((socket) => {
-      const body = JSON.stringify(status);
-      socket.once('data', () => {
-        const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close`;
-        socket.end(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`);
-      });
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    try {
-      const { membrane } = await createUser(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-      const { code, stdout, stderr } = await membrane(['registry', 'status']);
-      expect([code, stderr]).toEqual([0, '']);
-      const lines = stdout.split('\n');
-      const first = lines.findIndex((line) => line.startsWith('preserved:'));
-      expect(lines.slice(first, first + 2)).toEqual([
-        'preserved:  all of default: 88 of 90 silent, 87 kept beyond their end, since 2025-11-28T01:20:33.000Z',
-        '            rack-0 in default: 38 of 40 silent, 37 kept beyond their end, since 2025-11-28T01:20:33.000Z',
-      ]);
-      expect(lines.slice(first + 9)).toEqual([
-        expect.stringContaining('rack-8 in default: '),
-        '            and 2 more: see --json',
-        '            (who is silent there is not removed before 15 heartbeat intervals)',
-        '',
-      ]);
-    } finally {
-      server.close();
-    }
+    const racks = Array.from({ length: 11 }, (_, index) => preserved(`rack-${index}`, 40));
+    const url = await startCanned({ '/status': { ...STATUS, preservation: [preserved('', 90), ...racks] } });
+    const { membrane } = await createUser(url);
+    const { code, stdout, stderr } = await membrane(['registry', 'status']);
+    expect([code, stderr]).toEqual([0, '']);
+    const lines = stdout.split('\n');
+    const first = lines.findIndex((line) => line.startsWith('preserved:'));
+    expect(lines.slice(first, first + 2)).toEqual([
+      'preserved:  all of default: 88 of 90 silent, 87 kept beyond their end, since 2025-11-28T01:20:33.000Z',
+      '            rack-0 in default: 38 of 40 silent, 37 kept beyond their end, since 2025-11-28T01:20:33.000Z',
+    ]);
+    expect(lines.slice(first + 9)).toEqual([
+      expect.stringContaining('rack-8 in default: '),
+      '            and 2 more: see --json',
+      '            (who is silent there is not removed before 15 heartbeat intervals)',
+      '',
+    ]);
   });
 
   it('exits by 3 where none answers', async () => {

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { STATUS, useCannedRegistries } from './support/canned-registry.js';
 import { expectWords, NOBODY, useMembrane } from './support/membrane.js';
 import { registerAt } from './support/registry-view.js';
 
 const { begin, createUser, startRegistry } = useMembrane();
+const startCanned = useCannedRegistries();
 
 interface StatusDocument {
   readonly settings: readonly { name: string; value: unknown; source: string }[];
@@ -25,6 +27,24 @@ describe('status', () => {
     expect(stdout).toMatch(new RegExp(`^registry: +\\S+ at ${registry.url}, up \\d+ s$`, 'm'));
     expect(stdout).toMatch(
       /^lease: +active, renewed [\d.]+ s ago, lapses in 1[34]\d(\.\d+)? s unless renewed$/m,
+    );
+  });
+
+  it('says how long self-preservation keeps a lease that is silent beyond its end', async () => {
+    const instance = {
+      ...{ id: 'oven', namespace: 'default', instance_id: 'default', parent: 'rack', status: 'unhealthy' },
+      ...{ heartbeat_interval_ms: 60_000, last_heartbeat: Date.now() / 1_000 - 480 },
+    };
+    const kept = { namespace: 'default', subtree: 'rack', n: 30, s: 30, held: 30, since: 1_764_292_833 };
+    const url = await startCanned({
+      '/status': { ...STATUS, preservation: [kept] },
+      '/discover/oven': { ...instance, instances: [instance] },
+    });
+    const { membrane } = await createUser(url);
+    const { stdout } = await membrane(['status', '--id', 'oven']);
+    expect(stdout).toMatch(/^registry: .*, up 5 s, preserving a subtree$/m);
+    expect(stdout).toMatch(
+      /^lease: +unhealthy, renewed 4[89]\d(\.\d+)? s ago, kept by self-preservation: lapses in 4[01]\d(\.\d+)? s at the latest unless renewed$/m,
     );
   });
 

@@ -34,8 +34,24 @@ export async function main(args: readonly string[]): Promise<void> {
     return;
   }
   if (flags['help'] === true || flags['version'] === true) return;
+  const doubt = findDoubt(args);
+  if (doubt !== undefined) {
+    fail(doubt, 2);
+    return;
+  }
   const { exitCode, message } = await runRegistry({ flags, environment: process.env, log: process.stdout });
   if (message !== undefined) fail(message, exitCode);
+}
+
+/** A switch that is neither on nor off: the parser takes whatever is not `true` for false. */
+function findDoubt(args: readonly string[]): string | undefined {
+  for (const { flag, type, expectation } of REGISTRY_SETTINGS) {
+    if (type !== 'boolean') continue;
+    const value = args.findLast((arg) => arg.startsWith(`--${flag}=`))?.slice(flag.length + 3);
+    if (value === undefined || value === 'true' || value === 'false') continue;
+    return `--${flag} ${expectation}; got "${value}"`;
+  }
+  return undefined;
 }
 
 function fail(message: string, exitCode: number): void {

@@ -135,6 +135,12 @@ describe('the service', () => {
       { MEMBRANE_REGISTRY_ALLOW_ANONYMOUS: 'yes' },
       'MEMBRANE_REGISTRY_ALLOW_ANONYMOUS must be "true" or "false"; got "yes"',
     ],
+    [['--self-preservation=on'], {}, '--self-preservation must be "true" or "false"; got "on"'],
+    [
+      [],
+      { MEMBRANE_REGISTRY_SELF_PRESERVATION: 'no' },
+      'MEMBRANE_REGISTRY_SELF_PRESERVATION must be "true" or "false"; got "no"',
+    ],
     [['--frobnicate'], {}, 'Unknown argument: frobnicate; see membrane-registry --help'],
     [
       ['--host', '0.0.0.0'],
