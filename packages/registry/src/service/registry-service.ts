@@ -287,14 +287,14 @@ export class RegistryService {
 
   /** A revision alone, or with the log it belongs to. */
   #parseRevision(text: string): number {
-    const { logId, revision } = parseRevisionText(text);
-    if (logId !== undefined && logId !== this.#state.logId) {
+    const shown = parseRevisionText(text);
+    if (!this.#state.owns(shown)) {
       throw new MembraneError(
         'invalid_request',
-        `since is a revision of the log ${logId}; this registry keeps the log ${this.#state.logId}, so read its state anew`,
+        `since is a revision of the log ${String(shown.logId)}; this registry keeps the log ${this.#state.logId}, so read its state anew`,
       );
     }
-    return revision;
+    return shown.revision;
   }
 }
 

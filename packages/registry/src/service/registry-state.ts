@@ -20,6 +20,7 @@ import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
 import { SubtreeMarks } from '../domain/subtree-marks.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
+import { RevisionLog, type ShownRevision } from './revision-log.js';
 import { StateDecoder } from './state-decoder.js';
 
 /** Rows handled between two turns of the event loop while loading. */
@@ -46,7 +47,7 @@ export class RegistryState {
   readonly leases: LeaseTable;
   readonly #leaseClock: LeaseClock;
   readonly #onRecovery: RegistryStateOptions['onRecovery'];
-  #logId = '';
+  #log = new RevisionLog('', []);
   #revision = 0;
   #revisionText: string | undefined;
   #recoveringUntilMs = 0;
@@ -66,8 +67,14 @@ export class RegistryState {
     };
   }
 
+  /** Names the history that revisions belong to. */
   get logId(): string {
-    return this.#logId;
+    return this.#log.id;
+  }
+
+  /** False for a revision of another history: nothing follows from it here. */
+  owns(shown: ShownRevision): boolean {
+    return this.#log.owns(shown);
   }
 
   get revision(): number {
@@ -76,7 +83,7 @@ export class RegistryState {
 
   /** `LOG:REVISION`, made once a change: every answer carries it. */
   get revisionText(): string {
-    return (this.#revisionText ??= `${this.#logId}:${this.#revision}`);
+    return (this.#revisionText ??= `${this.#log.id}:${this.#revision}`);
   }
 
   /** True while leases run the first term that they were given at load. */
@@ -134,7 +141,7 @@ export class RegistryState {
     }
     this.mail.load([], letters);
     this.#loadJournal(decoder.journal(), contents.revision);
-    this.#logId = contents.logId;
+    this.#log = new RevisionLog(contents.logId, contents.runs);
     this.#revision = contents.revision;
     return others;
   }
