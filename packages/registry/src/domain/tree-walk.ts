@@ -106,9 +106,9 @@ export function descendantsOf(
     for (const parent of level) {
       for (const childId of childrenOf(view, namespace, parent)) {
         found.push(childId);
+        if (found.length > limit) return found;
         next.push(childId);
       }
-      if (found.length > limit) return found;
     }
     level = next;
   }

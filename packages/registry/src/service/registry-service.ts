@@ -34,7 +34,7 @@ import {
 } from '../domain/registration.js';
 import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
-import type { CommandQueue, CommandResult } from './command-queue.js';
+import { MAX_GROUP_BYTES, type CommandQueue, type CommandResult } from './command-queue.js';
 import { describeInstance } from './instance-description.js';
 import { hashToken } from './lease-token.js';
 import { recordOf } from './membrane-records.js';
@@ -124,6 +124,8 @@ export class RegistryService {
     const { revision } = await this.#queue.submit({
       namespace: command.namespace,
       id: command.id,
+      // Two at most in one group.
+      ...(command.cascade ? { bytes: MAX_GROUP_BYTES / 2 } : {}),
       decide: (view) => decideDeregistration(view, command, this.#clock.wallMs()),
     });
     return { success: true, revision: revision ?? this.#state.revision };

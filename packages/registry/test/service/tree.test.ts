@@ -360,6 +360,49 @@ describe('a deregistration', () => {
     expect(events.map(({ id }) => id).sort()).toEqual(['hall', 'house', 'oven', 'pan', 'sink']);
   });
 
+  it('with cascade keeps the children while another instance of the id is there', async () => {
+    await register('kitchen', 'house', { instance_id: 'r2', lease_token: token('r2') });
+    await core.service.deregister({ id: 'kitchen', force: true, children: 'cascade' });
+    expect(await shape()).toBe('house(kitchen(oven(pan) sink) hall)');
+    await core.service.deregister({
+      id: 'kitchen',
+      instance_id: 'r2',
+      lease_token: token('r2'),
+      children: 'cascade',
+    });
+    expect(await shape()).toBe('house(hall)');
+  });
+
+  it('with cascade ends so many at once and refuses more, in words and with nothing changed', async () => {
+    const spoons = (count: number): Promise<unknown> =>
+      Promise.all(Array.from({ length: count }, (_, index) => register(`spoon-${index}`, 'sink')));
+    await spoons(1_001);
+    const before = core.list();
+    const tooMany = await errorOf(core.service.deregister({ id: 'sink', children: 'cascade' }));
+    expect(tooMany.code).toBe('conflict');
+    expect(tooMany.message).toMatch(/more than 1000 registrations .* below "sink".*subtrees of it first/);
+    expect(core.list()).toEqual(before);
+    await core.service.deregister({ id: 'spoon-0' });
+    await core.service.deregister({ id: 'sink', children: 'cascade' });
+    expect(await shape()).toBe('house(kitchen(oven(pan)) hall)');
+  });
+
+  it('with cascade looks at so many places, the left ones too', async () => {
+    const ids = Array.from({ length: 10_001 }, (_, index) => `spoon-${index}`);
+    await register('sink', 'kitchen');
+    for (let start = 0; start < ids.length; start += 500) {
+      const some = ids.slice(start, start + 500);
+      await Promise.all(some.map((id) => register(id, 'sink')));
+      await Promise.all(some.map((id) => core.service.deregister({ id })));
+    }
+    const { code, message } = await errorOf(core.service.deregister({ id: 'sink', children: 'cascade' }));
+    expect([code, message]).toEqual([
+      'conflict',
+      expect.stringMatching(/more than 10000 ids stand below "sink"/),
+    ]);
+    expect(await codeOf(core.service.deregister({ id: 'sink' }))).toBe('done');
+  });
+
   it('without it leaves the children detached, each the top of a tree', async () => {
     await core.service.deregister({ id: 'kitchen', force: true });
     expect(await shape()).toBe('house(hall) oven(pan) sink');
