@@ -46,6 +46,8 @@ const DEFAULT_EVENTS = 100;
 /** A list is made in slices of this many records, and nodes looked at, so that it stalls nobody. */
 const SLICE_RECORDS = 500;
 const SLICE_SCANNED = 5_000;
+/** Nodes looked at for one page, which is made at once: one may be short. */
+const PAGE_SCANNED = 10_000;
 /** How often a registration is tried again whose id is dissolved at the same time. */
 const MAX_TRIES = 3;
 
@@ -189,11 +191,11 @@ export class RegistryService {
     return { kind: 'subtree', namespace, id: TOP };
   }
 
-  /** One page. */
+  /** One page. It may be short, and even empty, where few match: there is more as long as it has a cursor. */
   listPage(query: ListQuery, metadata: ListFilterEntries): RecordPage {
     const walk = this.#walk(query, metadata);
     const limit = query.limit ?? LIMITS.maxPageSize;
-    const { found, next } = walk.slice(limit, Number.POSITIVE_INFINITY, parseCursor(query.cursor));
+    const { found, next } = walk.slice(limit, PAGE_SCANNED, parseCursor(query.cursor));
     return {
       records: found.map(([node, instance]) => recordOf(this.#state, node, instance)),
       nextCursor: next === undefined ? undefined : `${next.createdRevision}.${next.incarnation}`,

@@ -19,6 +19,7 @@ import { findInstance, stampNode, type Instance, type MembraneNode } from '../do
 import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
 import { SubtreeMarks } from '../domain/subtree-marks.js';
+import { TreeAsOf } from '../domain/tree-as-of.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
 import { RevisionLog, type ShownRevision } from './revision-log.js';
 import { StateDecoder } from './state-decoder.js';
@@ -46,6 +47,7 @@ export class RegistryState {
   readonly view: StateView;
   readonly leases: LeaseTable;
   readonly #leaseClock: LeaseClock;
+  readonly #views = new Set<TreeAsOf>();
   readonly #onRecovery: RegistryStateOptions['onRecovery'];
   #log = new RevisionLog('', []);
   #revision = 0;
@@ -64,6 +66,7 @@ export class RegistryState {
       node: (namespace, id) => directory.node(namespace, id),
       childIds: (namespace, id) => directory.childIds(namespace, id),
       graveIds: (namespace, id) => directory.graveIds(namespace, id),
+      heightOf: (namespace, id) => directory.heightOf(namespace, id),
     };
   }
 
@@ -146,6 +149,17 @@ export class RegistryState {
     return others;
   }
 
+  /** The tree as it is now, kept as it is until it is closed. */
+  openView(): TreeAsOf {
+    const view = new TreeAsOf(this.view);
+    this.#views.add(view);
+    return view;
+  }
+
+  closeView(view: TreeAsOf): void {
+    this.#views.delete(view);
+  }
+
   /** A commit that changed nothing of the state. */
   noteRevision(revision: number): void {
     this.#revision = revision;
@@ -156,6 +170,7 @@ export class RegistryState {
   apply({ atMs, nodes, events, mail }: Change, revision: number): void {
     const nowMs = this.leaseNowMs();
     const stampedNodes: MembraneNode[] = [];
+    for (const view of this.#views) view.note(nodes);
     for (const { before, after } of nodes) {
       const stamped = after === undefined ? undefined : stampNode(after, revision);
       if (stamped !== undefined) stampedNodes.push(stamped);

@@ -1,4 +1,4 @@
-import type { MembraneError, MembraneEvent, MembraneRecord } from '@membrane/protocol';
+import type { MembraneError, MembraneEvent, MembraneRecord, MembraneTree } from '@membrane/protocol';
 import { codeOf, registration, RegistryCore } from '../support/registry-core.js';
 import { forestOf, outline, treeOf } from '../support/tree.js';
 
@@ -450,6 +450,40 @@ describe('reading the tree', () => {
     }
     await moves;
     expect(listed({ subtree: 'house' })).toHaveLength(5_006);
+  }, 60_000);
+
+  it('is of one revision, whatever changes meanwhile', async () => {
+    const ids = Array.from({ length: 5_000 }, (_, index) => `spoon-${index}`);
+    await Promise.all(ids.map((id) => register(id, 'sink')));
+    const { revisionText } = core.state;
+    const shown = core.tree.tree(undefined, {});
+    const changes = Promise.all([
+      core.tree.dissolve('sink', {}),
+      core.tree.drain('house', { enabled: true }),
+      core.service.deregister({ id: 'pan' }),
+      register('late', 'house'),
+    ]);
+    const { revision, pieces } = await shown;
+    await changes;
+    expect(revision).toBe(revisionText);
+    const [house] = JSON.parse([...pieces].join('')) as MembraneTree[];
+    expect([house?.status, outline(house?.children ?? [])]).toEqual([
+      'active',
+      `kitchen(oven(pan) sink(${ids.join(' ')})) hall`,
+    ]);
+    expect((await forestOf(core))[0]?.status).toBe('draining');
+  }, 60_000);
+
+  it('lists pages of what is rare, after looking at so many each', async () => {
+    const ids = Array.from({ length: 12_000 }, (_, index) => `spoon-${index}`);
+    await Promise.all(ids.map((id) => register(id, 'sink')));
+    await core.tree.drain('spoon-11999', { enabled: true });
+    for (const query of [{ status: 'draining' }, { status: 'draining', subtree: 'sink' }] as const) {
+      const first = core.service.listPage({ ...query, limit: 10 }, []);
+      expect([first.records, first.nextCursor === undefined]).toEqual([[], false]);
+      const next = core.service.listPage({ ...query, limit: 10, cursor: first.nextCursor }, []);
+      expect([next.records.map(({ id }) => id), next.nextCursor]).toEqual([['spoon-11999'], undefined]);
+    }
   }, 60_000);
 
   it('lists large subtrees as small ones', async () => {
