@@ -100,6 +100,8 @@ export async function crash({ rounds, seed, onProgress }) {
   /** What the journal has told so far. @type {State} */
   const told = new Map();
   let logId = '';
+  /** A run a start: `LOG-RUN`. */
+  const runs = new Set();
   let revision = 0;
 
   let registry = await startRegistry({ data });
@@ -112,12 +114,15 @@ export async function crash({ rounds, seed, onProgress }) {
       registry = await startRegistry({ data });
 
       const list = await call(`${registry.url}/list`);
-      const [log = '', now = '0'] = String(list.headers['x-membrane-revision'] ?? '').split(':');
+      const [name = '', now = '0'] = String(list.headers['x-membrane-revision'] ?? '').split(':');
+      const log = name.slice(0, name.lastIndexOf('-'));
       const records = /** @type {{ id: string; metadata: { version: number } }[]} */ (list.body);
       const violation = (/** @type {string} */ text) => report.violations.push(`round ${round}: ${text}`);
 
       if (logId !== '' && log !== logId) violation(`the log ${logId} became ${log}`);
       logId = log;
+      if (runs.has(name)) violation(`two starts are one run, ${name}`);
+      runs.add(name);
       const acknowledged = Math.max(revision, ...writers.map((writer) => writer.lastRevision));
       if (Number(now) < acknowledged) violation(`revision ${now} is below the acknowledged ${acknowledged}`);
 

@@ -26,6 +26,8 @@ export const LIMITS = Object.freeze({
   maxTreeDepth: 64,
   /** Children that one division gives away by name. */
   maxHeirs: 1_000,
+  /** Registrations below a membrane that end along with it. */
+  maxCascade: 1_000,
   /** Characters of a reason given for people to read. */
   maxReasonLength: 2_048,
   /** The fastest and the slowest pace a registrant may ask for. */

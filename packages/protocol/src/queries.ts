@@ -37,7 +37,8 @@ export const listQuerySchema = z.object({
   communication_mode: communicationModeSchema.optional(),
   status: membraneStatusSchema.optional(),
   limit: countSchema(LIMITS.maxPageSize).optional().meta({
-    description: 'Records on a page. Without `limit` and `cursor` the answer is the whole list.',
+    description:
+      'Records on a page at most: it may have fewer, and there is more as long as it has a cursor. Without `limit` and `cursor` the answer is the whole list.',
   }),
   cursor: z
     .string()

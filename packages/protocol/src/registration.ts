@@ -74,7 +74,8 @@ export const deregistrationRequestSchema = z
     incarnation: incarnationSchema.nullish(),
     lease_token: leaseTokenSchema.nullish(),
     children: z.enum(['keep', 'cascade']).nullish().meta({
-      description: '`keep` (default): children stay, detached. `cascade`: the whole subtree goes along.',
+      description:
+        '`keep` (default): children stay, detached. `cascade`: the whole subtree goes along with the last instance of the id; 409 `conflict` where that is more than 1,000 registrations.',
     }),
     force: z
       .boolean()

@@ -230,7 +230,7 @@ class RegistryProgram implements Registry {
     });
     const calls = new Calls({ runner, service, reads, status: () => this.#status(store, state) });
     const mailboxCalls = new MailboxCalls({ runner, service: mailbox });
-    const watchCalls = new WatchCalls({ runner, hub, reads, logId: () => state.logId });
+    const watchCalls = new WatchCalls({ runner, hub, reads, owns: (shown) => state.owns(shown) });
     const findUnreadiness = (): MembraneError | undefined => this.#findRefusal() ?? this.#findStoreFault();
     const treeCalls = new TreeCalls({ runner, service: treeService });
     const app = createApp({ runner, calls, mailboxCalls, treeCalls, watchCalls, findUnreadiness });
@@ -251,6 +251,8 @@ class RegistryProgram implements Registry {
     await this.#writeHolder(this.#url);
     const others = await state.load(store, random, this.#abort.signal);
     this.#registryId = await this.#identify(store, state, others.get(REGISTRY_KEY));
+    // The store remembers this run from its first commit on: the sooner the better.
+    await queue.probe();
     this.#abort.signal.throwIfAborted();
     tombstones.start();
     ticker.start();

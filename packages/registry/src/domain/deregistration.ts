@@ -1,3 +1,4 @@
+import { LIMITS, MembraneError } from '@membrane/protocol';
 import type { Decision, EventDraft, NodeChange } from './change.js';
 import { findLeaseFault, findMissingLeaseFault, toLeaseError } from './lease-fault.js';
 import { endInstance, findEnded, findInstance, type Instance, type MembraneNode } from './membrane-node.js';
@@ -14,7 +15,10 @@ export interface DeregistrationCommand {
   readonly force: boolean;
 }
 
-/** Ends one registration and, with `cascade`, every registration below its id. */
+/** Places that a cascade looks at, also those where nobody is registered any more: that is done in one turn. */
+const MAX_PLACES = 10_000;
+
+/** Ends one registration and, with `cascade` where it is the last of its id, every registration below. */
 export function decideDeregistration(
   view: StateView,
   command: DeregistrationCommand,
@@ -39,21 +43,46 @@ export function decideDeregistration(
     { before: node, after: endInstance(node, live, own ? 'departed' : 'removed', nowMs) },
   ];
   const events: EventDraft[] = [departure(view, node, live)];
-  if (command.cascade) {
-    for (const descendantId of descendantsOf(view, namespace, id)) {
-      const descendant = view.node(namespace, descendantId);
-      if (descendant === undefined || descendant.instances.length === 0) continue;
-      nodes.push({
-        before: descendant,
-        after: descendant.instances.reduce(
-          (rest, instance) => endInstance(rest, instance, 'removed', nowMs),
-          descendant,
-        ),
-      });
-      events.push(...descendant.instances.map((instance) => departure(view, descendant, instance)));
-    }
+  // Where other instances of the id live the membrane is still there, and so are its children.
+  const below = command.cascade && node.instances.length === 1 ? findBelow(view, node) : [];
+  if (below instanceof MembraneError) return { kind: 'refused', error: below };
+  for (const descendant of below) {
+    const after = descendant.instances.reduce(
+      (rest, instance) => endInstance(rest, instance, 'removed', nowMs),
+      descendant,
+    );
+    nodes.push({ before: descendant, after });
+    events.push(...descendant.instances.map((instance) => departure(view, descendant, instance)));
   }
   return { kind: 'changed', outcome: undefined, change: { atMs: nowMs, nodes, events } };
+}
+
+/** Those below who are registered, or the refusal where they are too many to end at once. */
+function findBelow(view: StateView, { namespace, id }: MembraneNode): MembraneNode[] | MembraneError {
+  const places = descendantsOf(view, namespace, id, Number.POSITIVE_INFINITY, MAX_PLACES);
+  if (places.length > MAX_PLACES) {
+    return refuse(
+      `more than ${MAX_PLACES} ids stand below "${id}", with those that ended in the last 24 hours: deregister "${id}" without its children`,
+    );
+  }
+  const found: MembraneNode[] = [];
+  let registrations = 0;
+  for (const place of places) {
+    const node = view.node(namespace, place);
+    if (node === undefined || node.instances.length === 0) continue;
+    registrations += node.instances.length;
+    if (registrations > LIMITS.maxCascade) {
+      return refuse(
+        `more than ${LIMITS.maxCascade} registrations are below "${id}", and no more end at once: deregister subtrees of it first, or "${id}" without its children`,
+      );
+    }
+    found.push(node);
+  }
+  return found;
+}
+
+function refuse(message: string): MembraneError {
+  return new MembraneError('conflict', message);
 }
 
 function departure(view: StateView, node: MembraneNode, instance: Instance): EventDraft {

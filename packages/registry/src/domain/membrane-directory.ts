@@ -4,6 +4,8 @@ import { CreationOrder } from './creation-order.js';
 import type { MembraneNode } from './membrane-node.js';
 import type { TreeView } from './state-view.js';
 import { heirsIn } from './tombstone.js';
+import { TreeHeights } from './tree-heights.js';
+import { isPresent } from './tree-walk.js';
 
 interface NamespaceState {
   readonly nodes: Map<string, MembraneNode>;
@@ -20,12 +22,7 @@ const NO_IDS: ReadonlySet<string> = new Set();
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
 export class MembraneDirectory implements TreeView {
   readonly #namespaces = new Map<string, NamespaceState>();
-  #shapeVersion = 0;
-
-  /** Another number after every change of who is where: a walk in slices sees by it that it has to begin anew. */
-  get shapeVersion(): number {
-    return this.#shapeVersion;
-  }
+  readonly #heights = new TreeHeights();
 
   node(namespace: string, id: string): MembraneNode | undefined {
     return this.#namespaces.get(namespace)?.nodes.get(id);
@@ -59,23 +56,31 @@ export class MembraneDirectory implements TreeView {
     for (const [name, { counts }] of this.#namespaces) yield [name, counts];
   }
 
-  /** True where an id has a live instance: children of one that has none are detached. */
   isPresent(namespace: string, id: string): boolean {
-    return (this.node(namespace, id)?.instances.length ?? 0) > 0;
+    return isPresent(this, namespace, id);
+  }
+
+  /** Levels that `id` and what stands below it do not exceed; they may be fewer. */
+  heightOf(namespace: string, id: string): number {
+    return this.#heights.heightOf(namespace, id);
   }
 
   /** A change of one node, its revisions stamped. Nodes must be added in the order of their creation. */
   apply({ before, after }: NodeChange): void {
     const node = after ?? before;
     if (node === undefined) return;
-    if (isReshaped(before, after)) this.#shapeVersion += 1;
     const state = this.#stateOf(node.namespace);
     for (const { status } of before?.instances ?? []) state.counts[status] -= 1;
     for (const { status } of after?.instances ?? []) state.counts[status] += 1;
     if (before !== undefined && before.parent !== after?.parent) {
       remove(state.children, before.parent, before.id);
+      if (before.parent !== null) this.#forgetHeight(state, node.namespace, before.parent);
     }
-    if (before?.tombstone !== after?.tombstone) reindexGraves(state, before, after);
+    if (before?.tombstone !== after?.tombstone) {
+      reindexGraves(state, before, after);
+      if (before?.tombstone != null)
+        for (const heir of heirsIn(before.tombstone)) this.#forgetHeight(state, node.namespace, heir);
+    }
     if (after === undefined) {
       state.nodes.delete(node.id);
       state.order.remove(node.createdRevision);
@@ -85,6 +90,11 @@ export class MembraneDirectory implements TreeView {
     state.nodes.set(after.id, after);
     if (before === undefined) state.order.append(after.createdRevision, after.id);
     if (before?.parent !== after.parent) add(state.children, after.parent, after.id);
+    this.#heights.note(this, { before, after });
+  }
+
+  #forgetHeight({ children, graves }: NamespaceState, namespace: string, id: string): void {
+    if (!children.has(id) && !graves.has(id)) this.#heights.forget(namespace, id);
   }
 
   #stateOf(namespace: string): NamespaceState {
@@ -101,14 +111,6 @@ export class MembraneDirectory implements TreeView {
     }
     return state;
   }
-}
-
-function isReshaped(before: MembraneNode | undefined, after: MembraneNode | undefined): boolean {
-  return (
-    before?.parent !== after?.parent ||
-    before?.tombstone !== after?.tombstone ||
-    (before?.instances.length ?? 0) > 0 !== (after?.instances.length ?? 0) > 0
-  );
 }
 
 function reindexGraves(

@@ -1,8 +1,9 @@
-import type { Change } from './change.js';
+import type { Change, NodeChange } from './change.js';
 import type { MailView } from './mail.js';
 import { MailOverlay } from './mail-overlay.js';
 import type { MembraneNode } from './membrane-node.js';
 import { heirsIn } from './tombstone.js';
+import { TreeHeights } from './tree-heights.js';
 
 /** The tree as a decision sees it. */
 export interface TreeView {
@@ -16,6 +17,8 @@ export interface TreeView {
 /** All that a decision sees. */
 export interface StateView extends TreeView {
   readonly mail: MailView;
+  /** Levels that `id` and what stands below it do not exceed; they may be fewer. */
+  heightOf(namespace: string, id: string): number;
 }
 
 const keyOf = (namespace: string, id: string): string => `${namespace}/${id}`;
@@ -26,12 +29,14 @@ export class StateOverlay implements StateView {
   readonly #base: StateView;
   readonly #nodes = new Map<string, MembraneNode | undefined>();
   readonly #children = new Map<string, { added: Set<string>; removed: Set<string> }>();
+  readonly #heights: TreeHeights;
   /** Ids that the group buried, by namespace. */
   readonly #graves = new Map<string, Set<string>>();
 
   constructor(base: StateView) {
     this.#base = base;
     this.mail = new MailOverlay(base.mail);
+    this.#heights = new TreeHeights((namespace, id) => base.heightOf(namespace, id));
   }
 
   node(namespace: string, id: string): MembraneNode | undefined {
@@ -55,6 +60,10 @@ export class StateOverlay implements StateView {
     for (const graveId of own ?? []) if (this.#isGraveOf(namespace, graveId, id)) yield graveId;
   }
 
+  heightOf(namespace: string, id: string): number {
+    return this.#heights.heightOf(namespace, id);
+  }
+
   /** True where the group has changed this node: its revisions are pending, so nothing can build on it yet. */
   isPending(namespace: string, id: string): boolean {
     return this.#nodes.has(keyOf(namespace, id));
@@ -62,15 +71,19 @@ export class StateOverlay implements StateView {
 
   add(change: Change): void {
     for (const mail of change.mail ?? []) this.mail.add(mail);
-    for (const { before, after } of change.nodes) {
-      const node = after ?? before;
-      if (node === undefined) continue;
-      this.#nodes.set(keyOf(node.namespace, node.id), after);
-      if (after?.tombstone != null) this.#bury(after);
-      if (before?.parent === after?.parent) continue;
+    for (const node of change.nodes) this.#addNode(node);
+  }
+
+  #addNode({ before, after }: NodeChange): void {
+    const node = after ?? before;
+    if (node === undefined) return;
+    this.#nodes.set(keyOf(node.namespace, node.id), after);
+    if (after?.tombstone != null) this.#bury(after);
+    if (before?.parent !== after?.parent) {
       if (before?.parent != null) this.#unlink(node.namespace, before.parent, node.id);
       if (after?.parent != null) this.#link(node.namespace, after.parent, node.id);
     }
+    this.#heights.note(this, { before, after });
   }
 
   #bury({ namespace, id }: MembraneNode): void {

@@ -1,6 +1,7 @@
 import type { MembraneDirectory } from './membrane-directory.js';
 import type { MembraneNode } from './membrane-node.js';
-import { childrenOf, parentOf } from './tree-walk.js';
+import type { TreeView } from './state-view.js';
+import { childrenOf, isPresent, parentOf } from './tree-walk.js';
 
 /** A membrane in its place, as they were at one moment. */
 export interface TreeEntry {
@@ -14,20 +15,20 @@ export interface TreeEntry {
 /** Membranes looked at between two pauses. */
 const SLICE_NODES = 2_000;
 
-/** A walk that pauses: who has it may do other things meanwhile, but must begin anew where somebody moved. */
+/** A walk that pauses: who has it may do other things meanwhile, where the view stays as it is. */
 export type TreeWalk = Generator<undefined, TreeEntry[]>;
 
 type ChildrenOf = (id: string) => readonly MembraneNode[];
 
 /** The tree of a membrane that is there, each one before those below it, siblings in the order of creation. */
-export function walkSubtree(directory: MembraneDirectory, top: MembraneNode, maxDepth: number): TreeWalk {
+export function walkSubtree(view: TreeView, top: MembraneNode, maxDepth: number): TreeWalk {
   const { namespace } = top;
-  const parent = parentOf(directory, top);
-  const detached = parent !== null && !directory.isPresent(namespace, parent);
+  const parent = parentOf(view, top);
+  const detached = parent !== null && !isPresent(view, namespace, parent);
   return walk([{ node: top, parent, detached, level: 0 }], maxDepth, (id) => {
     const children: MembraneNode[] = [];
-    for (const childId of childrenOf(directory, namespace, id)) {
-      const child = directory.node(namespace, childId);
+    for (const childId of childrenOf(view, namespace, id)) {
+      const child = view.node(namespace, childId);
       if (child !== undefined && child.instances.length > 0) children.push(child);
     }
     return children.sort((one, other) => one.createdRevision - other.createdRevision);
@@ -35,23 +36,39 @@ export function walkSubtree(directory: MembraneDirectory, top: MembraneNode, max
 }
 
 /** Every tree of a namespace, one after the other. Whoever's parent is not there stands at the top. */
-export function* walkForest(directory: MembraneDirectory, namespace: string, maxDepth: number): TreeWalk {
+export function* walkForest(
+  view: TreeView,
+  order: Pick<MembraneDirectory, 'idsFrom'>,
+  namespace: string,
+  maxDepth: number,
+): TreeWalk {
   const tops: TreeEntry[] = [];
   const children = new Map<string, MembraneNode[]>();
-  let looked = 0;
-  for (const id of directory.idsFrom(namespace, 0)) {
-    looked += 1;
-    if (looked % SLICE_NODES === 0) yield undefined;
-    const node = directory.node(namespace, id);
-    if (node === undefined || node.instances.length === 0) continue;
-    const parent = parentOf(directory, node);
-    if (parent === null || !directory.isPresent(namespace, parent)) {
-      tops.push({ node, parent, detached: parent !== null, level: 0 });
-      continue;
+  let next: number | undefined = 0;
+  while (next !== undefined) {
+    let looked = 0;
+    const from: number = next;
+    next = undefined;
+    // From pause to pause, since the order goes on changing: those that were there stay in it.
+    for (const id of order.idsFrom(namespace, from)) {
+      const node = view.node(namespace, id);
+      if (node === undefined) continue;
+      if (looked === SLICE_NODES) {
+        next = node.createdRevision;
+        break;
+      }
+      looked += 1;
+      if (node.instances.length === 0) continue;
+      const parent = parentOf(view, node);
+      if (parent === null || !isPresent(view, namespace, parent)) {
+        tops.push({ node, parent, detached: parent !== null, level: 0 });
+        continue;
+      }
+      const siblings = children.get(parent);
+      if (siblings === undefined) children.set(parent, [node]);
+      else siblings.push(node);
     }
-    const siblings = children.get(parent);
-    if (siblings === undefined) children.set(parent, [node]);
-    else siblings.push(node);
+    if (next !== undefined) yield undefined;
   }
   return yield* walk(tops, maxDepth, (id) => children.get(id) ?? []);
 }

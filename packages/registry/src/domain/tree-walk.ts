@@ -1,6 +1,6 @@
 import { LIMITS } from '@membrane/protocol';
 import type { MembraneNode } from './membrane-node.js';
-import type { TreeView } from './state-view.js';
+import type { StateView, TreeView } from './state-view.js';
 import { heirOf } from './tombstone.js';
 
 /** A place in the tree: whose, and the parent that it names, which may have been dissolved since. */
@@ -77,15 +77,22 @@ function findInherited(view: TreeView, namespace: string, id: string): Set<strin
 }
 
 /** True where a tree of `maxTreeDepth` levels cannot hold `id` and its descendants below `depthAbove` levels. */
-export function isTooDeep(view: TreeView, namespace: string, id: string, depthAbove: number): boolean {
-  let level = [id];
-  let depth = depthAbove;
-  while (level.length > 0) {
-    depth += 1;
-    if (depth > LIMITS.maxTreeDepth) return true;
-    level = level.flatMap((parent) => [...childrenOf(view, namespace, parent)]);
+export function isTooDeep(view: StateView, namespace: string, id: string, depthAbove: number): boolean {
+  const open = [{ id, depthAbove }];
+  for (let place = open.pop(); place !== undefined; place = open.pop()) {
+    if (place.depthAbove >= LIMITS.maxTreeDepth) return true;
+    // What has room by what is known of its height need not be walked.
+    if (place.depthAbove + view.heightOf(namespace, place.id) <= LIMITS.maxTreeDepth) continue;
+    for (const childId of childrenOf(view, namespace, place.id)) {
+      open.push({ id: childId, depthAbove: place.depthAbove + 1 });
+    }
   }
   return false;
+}
+
+/** True where an id has a live instance: children of one that has none are detached. */
+export function isPresent(view: TreeView, namespace: string, id: string): boolean {
+  return (view.node(namespace, id)?.instances.length ?? 0) > 0;
 }
 
 /**
@@ -106,9 +113,9 @@ export function descendantsOf(
     for (const parent of level) {
       for (const childId of childrenOf(view, namespace, parent)) {
         found.push(childId);
+        if (found.length > limit) return found;
         next.push(childId);
       }
-      if (found.length > limit) return found;
     }
     level = next;
   }

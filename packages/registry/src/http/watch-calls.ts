@@ -10,7 +10,8 @@ import {
   watchQuerySchema,
 } from '@membrane/protocol';
 import type { BlockingReads } from '../service/blocking-reads.js';
-import type { WatchHub, WatchStart } from '../service/watch-hub.js';
+import type { ShownRevision } from '../service/revision-log.js';
+import type { WatchHub } from '../service/watch-hub.js';
 import { problemAnswer, sendAnswer } from './answer.js';
 import type { CallRunner } from './call-runner.js';
 import { answerLater } from './held-call.js';
@@ -21,7 +22,8 @@ export interface WatchCallsOptions {
   readonly runner: CallRunner;
   readonly hub: WatchHub;
   readonly reads: BlockingReads;
-  readonly logId: () => string;
+  /** False for a revision of another history. */
+  readonly owns: (shown: ShownRevision) => boolean;
 }
 
 /** The call that watches, from request to stream. */
@@ -33,7 +35,7 @@ export class WatchCalls {
   }
 
   watch(request: IncomingMessage, response: ServerResponse): void {
-    const { runner, hub, reads, logId } = this.#options;
+    const { runner, hub, reads, owns } = this.#options;
     // HEAD too: it would be answered by a stream without an end.
     if (request.method !== 'GET') {
       const message = `${ROUTES.watch.path} takes GET; got ${String(request.method)}`;
@@ -52,7 +54,7 @@ export class WatchCalls {
       };
       const start = toStart(request.headers['last-event-id'], query.since);
       hub.checkRoom();
-      const isAhead = start !== undefined && (start.logId === undefined || start.logId === logId());
+      const isAhead = start !== undefined && owns(start);
       answerLater(
         runner,
         request,
@@ -82,7 +84,7 @@ export class WatchCalls {
 function toStart(
   lastEventId: string | string[] | undefined,
   since: string | undefined,
-): WatchStart | undefined {
+): ShownRevision | undefined {
   const text =
     lastEventId === undefined || lastEventId === ''
       ? since

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Change } from '../domain/change.js';
 import type { Scope } from '../domain/change-scopes.js';
 import type { RegistryState } from './registry-state.js';
+import type { ShownRevision } from './revision-log.js';
 import { RevisionWaiters } from './revision-waiters.js';
 import { ScopeWaiters } from './scope-waiters.js';
 import type { WorkSlices } from './work-slices.js';
@@ -12,12 +13,6 @@ const MAX_BLOCKING_READS = 250_000;
 const FULL_RETRY_MS = 5_000;
 /** A wait ends at a random time in the last part of it, so that those who began together do not end together. */
 const JITTER = 1 / 16;
-
-/** A revision as a client shows it. `logId` undefined: of this log. */
-export interface ShownRevision {
-  readonly logId: string | undefined;
-  readonly revision: number;
-}
 
 /** What a read waits for before it is answered. */
 export interface BlockingRead {
@@ -61,13 +56,13 @@ export class BlockingReads {
    */
   wait(read: BlockingRead, signal: AbortSignal, tell: (error?: MembraneError) => void): void {
     const { minRevision, since } = read;
-    const { logId } = this.#options.state;
-    if (minRevision !== undefined && !this.#isOwn(minRevision)) {
-      const message = `must be a revision of this registry's log, ${logId}; got one of ${String(minRevision.logId)}`;
+    const { state } = this.#options;
+    if (minRevision !== undefined && !state.owns(minRevision)) {
+      const message = `must be a revision of this registry's log, ${state.logId}; got one of ${String(minRevision.logId)}`;
       throw invalidRequest([{ path: 'min_revision', message }], 'query');
     }
     // Who has seen a later state than this one must not be told an earlier.
-    const seen = since !== undefined && this.#isOwn(since) ? since.revision : 0;
+    const seen = since !== undefined && state.owns(since) ? since.revision : 0;
     this.whenAt(Math.max(minRevision?.revision ?? 0, seen), signal, (error) => {
       if (error !== undefined) tell(error);
       else this.#waitForChange(read, this.#endMs(read.waitMs), signal, tell);
@@ -123,16 +118,13 @@ export class BlockingReads {
 
   #mustWait({ scope, since, isMissing }: BlockingRead): boolean {
     if (since === undefined) return isMissing();
-    return this.#isOwn(since) && !this.#options.state.marks.isChangedSince(scope, since.revision);
+    const { state } = this.#options;
+    return state.owns(since) && !state.marks.isChangedSince(scope, since.revision);
   }
 
   #endMs(waitMs: number): number {
     const { clock, random } = this.#options;
     return clock.monotonicMs() + waitMs * (1 - JITTER * random());
-  }
-
-  #isOwn({ logId }: ShownRevision): boolean {
-    return logId === undefined || logId === this.#options.state.logId;
   }
 
   #findLack(): MembraneError | undefined {

@@ -9,7 +9,7 @@ const MAX_WAITING_COMMANDS = 20_000;
 /** Commands in one transaction. */
 const MAX_GROUP_SIZE = 1_024;
 /** What they may write, as far as they tell: a large transaction stalls everybody else. */
-const MAX_GROUP_BYTES = 4 * 1024 * 1024;
+export const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 /** How long a caller should wait before trying again. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -98,7 +98,11 @@ export class CommandQueue {
     await new Promise(setImmediate);
     // What waits is as good a proof as a commit of nothing.
     if (probing && this.#waiting.length === 0) await this.#commit([]).catch(() => undefined);
-    while (this.#waiting.length > 0) await this.#runGroup();
+    while (this.#waiting.length > 0) {
+      await this.#runGroup();
+      // A store that writes at once must not keep everybody else waiting until nothing is left.
+      if (this.#waiting.length > 0) await new Promise(setImmediate);
+    }
     this.#running = undefined;
   }
 

@@ -34,7 +34,7 @@ import {
 } from '../domain/registration.js';
 import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
-import type { CommandQueue, CommandResult } from './command-queue.js';
+import { MAX_GROUP_BYTES, type CommandQueue, type CommandResult } from './command-queue.js';
 import { describeInstance } from './instance-description.js';
 import { hashToken } from './lease-token.js';
 import { recordOf } from './membrane-records.js';
@@ -46,6 +46,8 @@ const DEFAULT_EVENTS = 100;
 /** A list is made in slices of this many records, and nodes looked at, so that it stalls nobody. */
 const SLICE_RECORDS = 500;
 const SLICE_SCANNED = 5_000;
+/** Nodes looked at for one page, which is made at once: one may be short. */
+const PAGE_SCANNED = 10_000;
 /** How often a registration is tried again whose id is dissolved at the same time. */
 const MAX_TRIES = 3;
 
@@ -124,6 +126,8 @@ export class RegistryService {
     const { revision } = await this.#queue.submit({
       namespace: command.namespace,
       id: command.id,
+      // Two at most in one group.
+      ...(command.cascade ? { bytes: MAX_GROUP_BYTES / 2 } : {}),
       decide: (view) => decideDeregistration(view, command, this.#clock.wallMs()),
     });
     return { success: true, revision: revision ?? this.#state.revision };
@@ -187,11 +191,11 @@ export class RegistryService {
     return { kind: 'subtree', namespace, id: TOP };
   }
 
-  /** One page. */
+  /** One page. It may be short, and even empty, where few match: there is more as long as it has a cursor. */
   listPage(query: ListQuery, metadata: ListFilterEntries): RecordPage {
     const walk = this.#walk(query, metadata);
     const limit = query.limit ?? LIMITS.maxPageSize;
-    const { found, next } = walk.slice(limit, Number.POSITIVE_INFINITY, parseCursor(query.cursor));
+    const { found, next } = walk.slice(limit, PAGE_SCANNED, parseCursor(query.cursor));
     return {
       records: found.map(([node, instance]) => recordOf(this.#state, node, instance)),
       nextCursor: next === undefined ? undefined : `${next.createdRevision}.${next.incarnation}`,
@@ -287,14 +291,14 @@ export class RegistryService {
 
   /** A revision alone, or with the log it belongs to. */
   #parseRevision(text: string): number {
-    const { logId, revision } = parseRevisionText(text);
-    if (logId !== undefined && logId !== this.#state.logId) {
+    const shown = parseRevisionText(text);
+    if (!this.#state.owns(shown)) {
       throw new MembraneError(
         'invalid_request',
-        `since is a revision of the log ${logId}; this registry keeps the log ${this.#state.logId}, so read its state anew`,
+        `since is a revision of the log ${String(shown.logId)}; this registry keeps the log ${this.#state.logId}, so read its state anew`,
       );
     }
-    return revision;
+    return shown.revision;
   }
 }
 

@@ -29,7 +29,9 @@ import { PreservedSubtrees } from '../domain/preserved-subtrees.js';
 import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
 import { SubtreeMarks } from '../domain/subtree-marks.js';
+import { TreeAsOf } from '../domain/tree-as-of.js';
 import { JOURNAL_LIMIT, type MembraneStore } from '../store/membrane-store.js';
+import { RevisionLog, type ShownRevision } from './revision-log.js';
 import { StateDecoder } from './state-decoder.js';
 
 /** Rows handled between two turns of the event loop while loading. */
@@ -57,8 +59,9 @@ export class RegistryState {
   readonly view: StateView;
   readonly leases: LeaseTable;
   readonly #leaseClock: LeaseClock;
+  readonly #views = new Set<TreeAsOf>();
   readonly #onRecovery: RegistryStateOptions['onRecovery'];
-  #logId = '';
+  #log = new RevisionLog('', []);
   #revision = 0;
   #revisionText: string | undefined;
   #recoveringUntilMs = 0;
@@ -76,11 +79,18 @@ export class RegistryState {
       node: (namespace, id) => directory.node(namespace, id),
       childIds: (namespace, id) => directory.childIds(namespace, id),
       graveIds: (namespace, id) => directory.graveIds(namespace, id),
+      heightOf: (namespace, id) => directory.heightOf(namespace, id),
     };
   }
 
+  /** Names the history that revisions belong to. */
   get logId(): string {
-    return this.#logId;
+    return this.#log.id;
+  }
+
+  /** False for a revision of another history: nothing follows from it here. */
+  owns(shown: ShownRevision): boolean {
+    return this.#log.owns(shown);
   }
 
   get revision(): number {
@@ -89,7 +99,7 @@ export class RegistryState {
 
   /** `LOG:REVISION`, made once a change: every answer carries it. */
   get revisionText(): string {
-    return (this.#revisionText ??= `${this.#logId}:${this.#revision}`);
+    return (this.#revisionText ??= `${this.#log.id}:${this.#revision}`);
   }
 
   /** True while leases run the first term that they were given at load. */
@@ -162,9 +172,20 @@ export class RegistryState {
     }
     this.mail.load([], letters);
     this.#loadJournal(decoder.journal(), contents.revision);
-    this.#logId = contents.logId;
+    this.#log = new RevisionLog(contents.logId, contents.runs);
     this.#revision = contents.revision;
     return others;
+  }
+
+  /** The tree as it is now, kept as it is until it is closed. */
+  openView(): TreeAsOf {
+    const view = new TreeAsOf(this.view);
+    this.#views.add(view);
+    return view;
+  }
+
+  closeView(view: TreeAsOf): void {
+    this.#views.delete(view);
   }
 
   /** A commit that changed nothing of the state. */
@@ -177,6 +198,7 @@ export class RegistryState {
   apply({ atMs, nodes, events, mail, preservation }: Change, revision: number): void {
     const nowMs = this.leaseNowMs();
     const stampedNodes: MembraneNode[] = [];
+    for (const view of this.#views) view.note(nodes);
     for (const { before, after } of nodes) {
       const stamped = after === undefined ? undefined : stampNode(after, revision);
       if (stamped !== undefined) stampedNodes.push(stamped);

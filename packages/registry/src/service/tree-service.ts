@@ -17,6 +17,7 @@ import { findPrimary, type MembraneNode } from '../domain/membrane-node.js';
 import { decideMove } from '../domain/move.js';
 import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
+import type { TreeAsOf } from '../domain/tree-as-of.js';
 import { walkForest, walkSubtree, type TreeEntry, type TreeWalk } from '../domain/tree-snapshot.js';
 import type { CommandQueue } from './command-queue.js';
 import { recordAt } from './membrane-records.js';
@@ -24,11 +25,11 @@ import type { RegistryState } from './registry-state.js';
 
 /** Membranes written between two turns of the event loop. */
 const SLICE_ENTRIES = 500;
-/** How often a tree is collected until it was the same throughout. */
-const MAX_WALKS = 3;
+/** Nodes that may change while a tree is collected, with pauses: what is remembered of them must not grow without end. */
+const MAX_REMEMBERED_NODES = 100_000;
 
 export interface WrittenTree {
-  /** Log id and revision at which it began: what it shows is as new, or newer. */
+  /** Log id and revision of what it shows. */
   readonly revision: string;
   /** JSON text. */
   readonly pieces: Iterable<string>;
@@ -88,33 +89,28 @@ export class TreeService {
   async tree(id: string | undefined, query: TreeQuery): Promise<WrittenTree> {
     const namespace = query.namespace ?? DEFAULT_NAMESPACE;
     const maxDepth = query.depth ?? Number.POSITIVE_INFINITY;
-    for (let tries = 1; ; tries += 1) {
-      const revision = this.#state.revisionText;
-      // Where it is moved about without end, the last walk has no pauses.
-      const entries = await this.#collect(this.#walk(namespace, id, maxDepth), tries < MAX_WALKS);
-      if (entries === undefined) continue;
+    const revision = this.#state.revisionText;
+    const view = this.#state.openView();
+    try {
+      const entries = await this.#collect(view, this.#walk(view, namespace, id, maxDepth));
       return { revision, pieces: this.#write(entries, id === undefined ? ['[', ']'] : ['', '']) };
+    } finally {
+      this.#state.closeView(view);
     }
   }
 
-  #walk(namespace: string, id: string | undefined, maxDepth: number): TreeWalk {
-    const { directory } = this.#state;
-    if (id === undefined) return walkForest(directory, namespace, maxDepth);
-    const top = directory.node(namespace, id);
+  #walk(view: TreeAsOf, namespace: string, id: string | undefined, maxDepth: number): TreeWalk {
+    if (id === undefined) return walkForest(view, this.#state.directory, namespace, maxDepth);
+    const top = view.node(namespace, id);
     if (top === undefined || top.instances.length === 0) throw absentError(top, namespace, id);
-    return walkSubtree(directory, top, maxDepth);
+    return walkSubtree(view, top, maxDepth);
   }
 
-  /** Undefined where somebody moved in one of the pauses. */
-  async #collect(walk: TreeWalk, pauses: boolean): Promise<TreeEntry[] | undefined> {
-    const { directory } = this.#state;
-    const { shapeVersion } = directory;
+  async #collect(view: TreeAsOf, walk: TreeWalk): Promise<TreeEntry[]> {
     for (;;) {
       const step = walk.next();
       if (step.done === true) return step.value;
-      if (!pauses) continue;
-      await new Promise(setImmediate);
-      if (directory.shapeVersion !== shapeVersion) return undefined;
+      if (view.size < MAX_REMEMBERED_NODES) await new Promise(setImmediate);
     }
   }
 

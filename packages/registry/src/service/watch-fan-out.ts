@@ -1,6 +1,5 @@
 import type { Change, EventDraft } from '../domain/change.js';
 import type { LoggedChange } from '../domain/event-log.js';
-import { TreeAsOf } from '../domain/tree-as-of.js';
 import { changesPlace, entersSubtree, heirsOf, inheritedBy } from '../domain/watch-filter.js';
 import { WatchIndex } from '../domain/watch-index.js';
 import type { RegistryState } from './registry-state.js';
@@ -26,7 +25,6 @@ export class WatchFanOut {
   readonly #index = new WatchIndex<WatchFeed>();
   /** One a filter. */
   readonly #feeds = new Map<string, WatchFeed>();
-  readonly #views = new Set<TreeAsOf>();
   #isRunning = false;
   #position = 0;
   #change: LoggedChange | undefined;
@@ -49,8 +47,7 @@ export class WatchFanOut {
   }
 
   /** A change was applied. */
-  noteChange({ nodes, events }: Change, revision: number): void {
-    for (const view of this.#views) view.note(nodes);
+  noteChange({ events }: Change, revision: number): void {
     if (this.#isRunning || events.length === 0 || this.#feeds.size === 0) return;
     this.#position = revision - 1;
     this.#isRunning = true;
@@ -92,17 +89,6 @@ export class WatchFanOut {
     if (feed.owed.has(event.id)) for (const heir of heirsOf(event)) feed.owed.add(heir);
     const comes = entersSubtree(feed.filter, event) || (feed.owed.size > 0 && changesPlace(event));
     if (comes && this.#mayBringOthers(event, revision)) feed.owed.add(event.id);
-  }
-
-  /** The tree as it is now, kept as it is until it is closed. */
-  openView(): TreeAsOf {
-    const view = new TreeAsOf(this.#options.state.view);
-    this.#views.add(view);
-    return view;
-  }
-
-  closeView(view: TreeAsOf): void {
-    this.#views.delete(view);
   }
 
   /** Tells of every change that was applied, now. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Change } from '../domain/change.js';
 import type { WatchFilter } from '../domain/watch-filter.js';
 import type { RegistryState } from './registry-state.js';
+import type { ShownRevision } from './revision-log.js';
 import { WatchFanOut } from './watch-fan-out.js';
 import { WatchFeed, type Member } from './watch-feed.js';
 import { WatchFlusher } from './watch-flusher.js';
@@ -39,13 +40,6 @@ export interface WatchHubOptions {
   /** For one watcher. */
   readonly maxBufferBytes: number;
   readonly pace?: Partial<WatchPace> | undefined;
-}
-
-/** Where a watcher goes on. */
-export interface WatchStart {
-  /** Undefined: this one. */
-  readonly logId: string | undefined;
-  readonly revision: number;
 }
 
 /** Everybody who watches. */
@@ -91,7 +85,7 @@ export class WatchHub {
   }
 
   /** Begins to tell: from `start` on, or from now on. `start` must not be ahead of this registry. */
-  open(filter: WatchFilter, start: WatchStart | undefined, sink: WatchSink): Watcher {
+  open(filter: WatchFilter, start: ShownRevision | undefined, sink: WatchSink): Watcher {
     const { random, maxBufferBytes } = this.#options;
     const watcher: Watcher = new Watcher({
       sink,
@@ -137,11 +131,11 @@ export class WatchHub {
     }
   }
 
-  #begin(feed: WatchFeed, start: WatchStart | undefined): void {
+  #begin(feed: WatchFeed, start: ShownRevision | undefined): void {
     const { state } = this.#options;
     const { position } = this.#fanOut;
     if (start === undefined) feed.append(this.#text.bookmark(position));
-    else if (start.logId !== undefined && start.logId !== state.logId) feed.reset(position, 'other_log');
+    else if (!state.owns(start)) feed.reset(position, 'other_log');
     else if (start.revision < state.eventLog.floor) feed.reset(position, 'too_old');
     else {
       this.#replay(feed, start.revision, true);

@@ -165,7 +165,7 @@ export class WatchReplay {
     const { namespace, subtree } = feed.filter;
     // A view is of the present; where that is ahead, the log has more to tell first.
     if (position !== state.revision || subtree === undefined) return false;
-    const view = fanOut.openView();
+    const view = state.openView();
     const arrivals = arrivalsBelow(view, namespace, subtree, feed.owed);
     this.#walk = { view, revision: position, atMs: this.#context.clock.wallMs(), arrivals };
     return false;
@@ -202,7 +202,7 @@ export class WatchReplay {
   }
 
   #endWalk(): void {
-    if (this.#walk !== undefined) this.#context.fanOut.closeView(this.#walk.view);
+    if (this.#walk !== undefined) this.#context.state.closeView(this.#walk.view);
     this.#walk = undefined;
   }
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { JournalWindow, type JournalRow } from './journal-window.js';
 import { OperatorError } from '../operator-error.js';
 import {
+  beginRun,
   JOURNAL_LIMIT,
   JOURNAL_PREFIX,
   journalKey,
@@ -23,7 +24,13 @@ const HEAD_KEY = 'head';
 const REDO_KEY = 'redo';
 const OWN_KEYS: ReadonlySet<string> = new Set([META_KEY, HEAD_KEY, REDO_KEY]);
 
-const metaSchema = z.object({ format: z.int().min(1), logId: z.string().min(1) });
+const metaSchema = z.object({
+  format: z.int().min(1),
+  logId: z.string().min(1),
+  /** Absent in what was written before there were runs. */
+  runs: z.array(z.object({ id: z.string(), since: z.int().min(0) })).optional(),
+});
+type Meta = z.infer<typeof metaSchema>;
 const headSchema = z.object({ revision: z.int().min(0) });
 const rowSchema = z.object({ revision: z.int().min(1), data: z.unknown() });
 /** The lines of one group in one row, since a row costs more than what is in it. */
@@ -60,6 +67,8 @@ export class KeyvMembraneStore implements MembraneStore {
   readonly #sqlite: SqliteKeyv | undefined;
   readonly #journal: JournalWindow;
   #revision = 0;
+  /** What the next commit is to keep of the run that has begun: a load changes nothing, whatever it finds. */
+  #unkeptMeta: JsonValue | undefined;
   /** A group that is durable in the redo record and not yet in its own keys. */
   #redo: Group | undefined;
 
@@ -85,17 +94,21 @@ export class KeyvMembraneStore implements MembraneStore {
     const damage = await this.#sqlite?.findDamage();
     if (damage !== undefined)
       throw new OperatorError(`${this.#name} is damaged: ${damage}. Nothing was changed`);
-    const meta = await this.#loadMeta();
+    let meta = await this.#loadMeta();
     if (this.#sqlite === undefined) {
       const redo: unknown = await this.#keyv.get(REDO_KEY);
       if (redo !== undefined) {
         this.#redo = this.#check(redoSchema, redo, REDO_KEY) as Group;
         await this.#applyRedo();
+        meta = await this.#loadMeta();
       }
     }
     const head = await this.#read(headSchema, HEAD_KEY);
     this.#revision = head?.revision ?? 0;
-    return { logId: meta.logId, revision: this.#revision, entries: this.#entries() };
+    const { format, logId } = meta;
+    const runs = beginRun(meta.runs, this.#revision);
+    this.#unkeptMeta = { format, logId, runs: runs.map(({ id, since }) => ({ id, since })) };
+    return { logId, runs, revision: this.#revision, entries: this.#entries() };
   }
 
   async commit(changeSets: readonly ChangeSet[]): Promise<{ revision: number }[]> {
@@ -115,7 +128,9 @@ export class KeyvMembraneStore implements MembraneStore {
       lines[0] === undefined ? undefined : { firstRevision: lines[0].revision, lines: lines.length };
     if (row !== undefined) puts.push([journalKey(row.firstRevision), { lines }]);
     puts.push([HEAD_KEY, { revision }]);
+    if (this.#unkeptMeta !== undefined) puts.push([META_KEY, this.#unkeptMeta]);
     await this.#write(mergeGroup(puts, deletes, changeSets));
+    this.#unkeptMeta = undefined;
     this.#revision = revision;
     this.#journal.committed(trimmed, row);
     return results;
@@ -125,10 +140,10 @@ export class KeyvMembraneStore implements MembraneStore {
     await this.#keyv.disconnect();
   }
 
-  async #loadMeta(): Promise<z.infer<typeof metaSchema>> {
+  async #loadMeta(): Promise<Meta> {
     const found = await this.#read(metaSchema, META_KEY);
     if (found === undefined) {
-      const meta = { format: STORE_FORMAT, logId: randomUUID() };
+      const meta = { format: STORE_FORMAT, logId: randomUUID(), runs: [] };
       await this.#write({ puts: [[META_KEY, meta]], deletes: [] });
       return meta;
     }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { JsonValue } from '@membrane/protocol';
 
 /** Keys under which a store keeps its own rows; no change set may use them. */
@@ -21,9 +22,25 @@ export interface ChangeSet {
   readonly journal?: JsonValue;
 }
 
+/**
+ * What was written between one load and the next. Two copies of one store go on in runs of their own, so a revision
+ * means the same only together with its run.
+ */
+export interface StoreRun {
+  /** Unique within the log; empty for what was written before there were runs. */
+  readonly id: string;
+  /** The revision that it began with: the last of the run before. */
+  readonly since: number;
+}
+
+/** How many runs a store remembers: whoever comes back from an earlier one has to read everything anew. */
+export const MAX_RUNS = 256;
+
 export interface StoreContents {
-  /** Names this history: revisions of different logs cannot be compared. Made once, kept with the data. */
+  /** Names the log. Made once, kept with the data, and with every copy of it. */
   readonly logId: string;
+  /** The last runs, oldest first; the last is the one that this load begins. It is kept from the next commit on. */
+  readonly runs: readonly StoreRun[];
   /** Of the last commit; 0 where there was none. */
   readonly revision: number;
   /** Every entry, the journal's included, in pages, in no order. */
@@ -47,6 +64,12 @@ export interface MembraneStore {
    */
   commit(changeSets: readonly ChangeSet[]): Promise<readonly { readonly revision: number }[]>;
   close(): Promise<void>;
+}
+
+/** The runs that a load leaves: those that were kept, and one that begins. `kept` undefined: it kept none yet. */
+export function beginRun(kept: readonly StoreRun[] | undefined, revision: number): readonly StoreRun[] {
+  const earlier = kept ?? (revision === 0 ? [] : [{ id: '', since: 0 }]);
+  return [...earlier, { id: randomBytes(6).toString('hex'), since: revision }].slice(-MAX_RUNS);
 }
 
 /** Journal keys sort by revision. */

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { JournalWindow } from './journal-window.js';
 import {
+  beginRun,
   JOURNAL_LIMIT,
   journalKey,
   type ChangeSet,
   type MembraneStore,
   type StoreContents,
+  type StoreRun,
   type StoredEntry,
 } from './membrane-store.js';
 
@@ -16,6 +18,7 @@ export class MemoryMembraneStore implements MembraneStore {
   readonly #logId = randomUUID();
   readonly #entries = new Map<string, StoredEntry>();
   readonly #journal: JournalWindow;
+  #runs: readonly StoreRun[] | undefined;
   #revision = 0;
 
   constructor({ journalLimit = JOURNAL_LIMIT }: { journalLimit?: number } = {}) {
@@ -27,7 +30,13 @@ export class MemoryMembraneStore implements MembraneStore {
     async function* pages(): AsyncIterable<readonly StoredEntry[]> {
       yield await Promise.resolve(entries);
     }
-    return Promise.resolve({ logId: this.#logId, revision: this.#revision, entries: pages() });
+    this.#runs = beginRun(this.#runs, this.#revision);
+    return Promise.resolve({
+      logId: this.#logId,
+      runs: this.#runs,
+      revision: this.#revision,
+      entries: pages(),
+    });
   }
 
   commit(changeSets: readonly ChangeSet[]): Promise<{ revision: number }[]> {

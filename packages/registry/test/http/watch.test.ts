@@ -1,3 +1,4 @@
+import { cp } from 'node:fs/promises';
 import type { Problem, RegistryStatus } from '@membrane/protocol';
 import { eventually } from '../support/eventually.js';
 import { useEventSources } from '../support/event-source.js';
@@ -105,6 +106,41 @@ describe('GET /watch', () => {
     expect(from).toBe((await send(other, '/status')).headers['x-membrane-revision']);
     await register(other, 'y');
     await reset.hears('what comes then', ({ data }) => 'id' in data && data.id === 'y');
+  });
+
+  it('is told to begin anew where the data was put back, whatever has happened since', async () => {
+    const [data, copy] = [await makeDirectory(), await makeDirectory()];
+    const before = await startRegistry({ data });
+    const kept = await register(before.url, 'kept');
+    await before.registry.stop();
+    await cp(data, copy, { recursive: true });
+    const { registry, url } = await startRegistry({ data });
+    for (const id of ['lost-1', 'lost-2']) await register(url, id);
+    const { headers } = await send(url, '/status');
+    await registry.stop();
+
+    const { url: again } = await startRegistry({ data: copy });
+    const since = String(headers['x-membrane-revision']);
+    const early = await watch(again, `/watch?since=${since}`);
+    await early.hears('the reset', ({ name }) => name === 'reset');
+    for (const id of ['new-1', 'new-2', 'new-3']) await register(again, id);
+    const late = await watch(again, '/watch', { 'last-event-id': since });
+    const { data: told } = await late.hears('the reset', ({ name }) => name === 'reset');
+    expect(told).toMatchObject({ reason: 'other_log' });
+    const read = await send(again, `/list?since=${since}&wait_ms=60000`);
+    expect((read.json as { id: string }[]).map(({ id }) => id)).toEqual(['kept', 'new-1', 'new-2', 'new-3']);
+    expect((await send(again, `/list?min_revision=${since}`)).status).toBe(400);
+    expect((await send(again, `/events?since=${since}`)).status).toBe(400);
+
+    // What both have in common is no other log.
+    const common = await watch(again, `/watch?since=${String(kept.headers['x-membrane-revision'])}`);
+    await common.hears('the present', ({ name }) => name === 'bookmark');
+    expect(wordsOf(common.heard)).toEqual([
+      'new-1 registered',
+      'new-2 registered',
+      'new-3 registered',
+      'bookmark',
+    ]);
   });
 
   it('says so where the log does not go back that far, after a restart too', async () => {

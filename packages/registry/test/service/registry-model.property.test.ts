@@ -158,7 +158,8 @@ class Model {
       if (fault !== undefined) return fault;
     }
     this.end(node, step.instance, live.token === step.token ? 'departed' : 'removed');
-    if (step.cascade) {
+    // The children stay as long as somebody holds the place.
+    if (step.cascade && node.live.size === 0) {
       for (const [id, other] of this.nodes) {
         if (id === step.id || !this.ancestors(other.parent).includes(step.id)) continue;
         for (const instance of [...other.live.keys()]) this.end(other, instance, 'removed');

@@ -291,6 +291,9 @@ class Comparison {
       expect([id, parent, detached]).toEqual([id, expected, isDetached]);
       expect(rest.length).toBeLessThan(63);
     }
+    for (const id of this.model.nodes.keys()) {
+      expect(this.core.state.directory.heightOf('default', id)).toBeGreaterThanOrEqual(this.model.height(id));
+    }
     const listed = (query: object): string[] =>
       [...this.core.service.listAll(query, [])].flat().map(({ id }) => id);
     const idsOf = (matches: (id: string) => boolean): string[] =>

@@ -1,4 +1,4 @@
-import type { MembraneError, MembraneEvent, MembraneRecord } from '@membrane/protocol';
+import type { MembraneError, MembraneEvent, MembraneRecord, MembraneTree } from '@membrane/protocol';
 import { codeOf, registration, RegistryCore } from '../support/registry-core.js';
 import { forestOf, outline, treeOf } from '../support/tree.js';
 
@@ -360,6 +360,49 @@ describe('a deregistration', () => {
     expect(events.map(({ id }) => id).sort()).toEqual(['hall', 'house', 'oven', 'pan', 'sink']);
   });
 
+  it('with cascade keeps the children while another instance of the id is there', async () => {
+    await register('kitchen', 'house', { instance_id: 'r2', lease_token: token('r2') });
+    await core.service.deregister({ id: 'kitchen', force: true, children: 'cascade' });
+    expect(await shape()).toBe('house(kitchen(oven(pan) sink) hall)');
+    await core.service.deregister({
+      id: 'kitchen',
+      instance_id: 'r2',
+      lease_token: token('r2'),
+      children: 'cascade',
+    });
+    expect(await shape()).toBe('house(hall)');
+  });
+
+  it('with cascade ends so many at once and refuses more, in words and with nothing changed', async () => {
+    const spoons = (count: number): Promise<unknown> =>
+      Promise.all(Array.from({ length: count }, (_, index) => register(`spoon-${index}`, 'sink')));
+    await spoons(1_001);
+    const before = core.list();
+    const tooMany = await errorOf(core.service.deregister({ id: 'sink', children: 'cascade' }));
+    expect(tooMany.code).toBe('conflict');
+    expect(tooMany.message).toMatch(/more than 1000 registrations .* below "sink".*subtrees of it first/);
+    expect(core.list()).toEqual(before);
+    await core.service.deregister({ id: 'spoon-0' });
+    await core.service.deregister({ id: 'sink', children: 'cascade' });
+    expect(await shape()).toBe('house(kitchen(oven(pan)) hall)');
+  });
+
+  it('with cascade looks at so many places, the left ones too', async () => {
+    const ids = Array.from({ length: 10_001 }, (_, index) => `spoon-${index}`);
+    await register('sink', 'kitchen');
+    for (let start = 0; start < ids.length; start += 500) {
+      const some = ids.slice(start, start + 500);
+      await Promise.all(some.map((id) => register(id, 'sink')));
+      await Promise.all(some.map((id) => core.service.deregister({ id })));
+    }
+    const { code, message } = await errorOf(core.service.deregister({ id: 'sink', children: 'cascade' }));
+    expect([code, message]).toEqual([
+      'conflict',
+      expect.stringMatching(/more than 10000 ids stand below "sink"/),
+    ]);
+    expect(await codeOf(core.service.deregister({ id: 'sink' }))).toBe('done');
+  });
+
   it('without it leaves the children detached, each the top of a tree', async () => {
     await core.service.deregister({ id: 'kitchen', force: true });
     expect(await shape()).toBe('house(hall) oven(pan) sink');
@@ -407,6 +450,40 @@ describe('reading the tree', () => {
     }
     await moves;
     expect(listed({ subtree: 'house' })).toHaveLength(5_006);
+  }, 60_000);
+
+  it('is of one revision, whatever changes meanwhile', async () => {
+    const ids = Array.from({ length: 5_000 }, (_, index) => `spoon-${index}`);
+    await Promise.all(ids.map((id) => register(id, 'sink')));
+    const { revisionText } = core.state;
+    const shown = core.tree.tree(undefined, {});
+    const changes = Promise.all([
+      core.tree.dissolve('sink', {}),
+      core.tree.drain('house', { enabled: true }),
+      core.service.deregister({ id: 'pan' }),
+      register('late', 'house'),
+    ]);
+    const { revision, pieces } = await shown;
+    await changes;
+    expect(revision).toBe(revisionText);
+    const [house] = JSON.parse([...pieces].join('')) as MembraneTree[];
+    expect([house?.status, outline(house?.children ?? [])]).toEqual([
+      'active',
+      `kitchen(oven(pan) sink(${ids.join(' ')})) hall`,
+    ]);
+    expect((await forestOf(core))[0]?.status).toBe('draining');
+  }, 60_000);
+
+  it('lists pages of what is rare, after looking at so many each', async () => {
+    const ids = Array.from({ length: 12_000 }, (_, index) => `spoon-${index}`);
+    await Promise.all(ids.map((id) => register(id, 'sink')));
+    await core.tree.drain('spoon-11999', { enabled: true });
+    for (const query of [{ status: 'draining' }, { status: 'draining', subtree: 'sink' }] as const) {
+      const first = core.service.listPage({ ...query, limit: 10 }, []);
+      expect([first.records, first.nextCursor === undefined]).toEqual([[], false]);
+      const next = core.service.listPage({ ...query, limit: 10, cursor: first.nextCursor }, []);
+      expect([next.records.map(({ id }) => id), next.nextCursor]).toEqual([['spoon-11999'], undefined]);
+    }
   }, 60_000);
 
   it('lists large subtrees as small ones', async () => {

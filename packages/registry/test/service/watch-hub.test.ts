@@ -1,6 +1,7 @@
 import type { JsonObject } from '@membrane/protocol';
 import type { WatchFilter } from '../../src/domain/watch-filter.js';
-import type { WatchHub, WatchStart } from '../../src/service/watch-hub.js';
+import type { ShownRevision } from '../../src/service/revision-log.js';
+import type { WatchHub } from '../../src/service/watch-hub.js';
 import { eventually } from '../support/eventually.js';
 import { registration, RegistryCore } from '../support/registry-core.js';
 import { FakeSink, hubOf, wordsOf } from '../support/watching.js';
@@ -26,7 +27,7 @@ function watch(
   since?: number,
   sink = new FakeSink(),
 ): FakeSink {
-  const start: WatchStart | undefined =
+  const start: ShownRevision | undefined =
     since === undefined ? undefined : { logId: undefined, revision: since };
   const watcher = hub.open({ namespace: 'default', ...filter }, start, sink);
   sink.onDrained = () => {

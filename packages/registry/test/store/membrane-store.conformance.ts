@@ -1,4 +1,4 @@
-import type { ChangeSet, MembraneStore, StoredEntry } from '../../src/store/membrane-store.js';
+import type { ChangeSet, MembraneStore, StoredEntry, StoreRun } from '../../src/store/membrane-store.js';
 
 /** A place that stores can be opened on, one after the other. */
 export interface StorePlace {
@@ -9,6 +9,7 @@ export interface StorePlace {
 
 export interface LoadedStore {
   readonly logId: string;
+  readonly runs: readonly StoreRun[];
   readonly revision: number;
   /** By key; the journal apart. */
   readonly entries: Map<string, StoredEntry>;
@@ -16,8 +17,8 @@ export interface LoadedStore {
 }
 
 export async function loadAll(store: MembraneStore): Promise<LoadedStore> {
-  const { logId, revision, entries } = await store.load();
-  const loaded = { logId, revision, entries: new Map<string, StoredEntry>(), journal: [] as StoredEntry[] };
+  const { entries, ...contents } = await store.load();
+  const loaded = { ...contents, entries: new Map<string, StoredEntry>(), journal: [] as StoredEntry[] };
   for await (const page of entries) {
     for (const entry of page) {
       if (entry.key.startsWith('journal/')) loaded.journal.push(entry);
@@ -141,6 +142,32 @@ export function describeStore(name: string, open: () => Promise<StorePlace>): vo
       expect((await loadAll(reopened)).logId).toBe(logId);
       expect(await reopened.commit([put('c', 3)])).toEqual([{ revision: 3 }]);
       await reopened.close();
+    });
+
+    it('begins a run at each load, and remembers those that wrote, or proved that they could', async () => {
+      const place = await open();
+      const reopen = async (store: MembraneStore): Promise<MembraneStore> => {
+        if (place.reopen === undefined) return store;
+        await store.close();
+        return place.reopen();
+      };
+      let store = await place.open();
+      const first = await loadAll(store);
+      await store.commit([put('a', 1), put('b', 2)]);
+      store = await reopen(store);
+      const second = await loadAll(store);
+      await store.commit([]);
+      store = await reopen(store);
+      const third = await loadAll(store);
+      expect([first, second, third].map(({ runs }) => runs.map(({ since }) => since))).toEqual([
+        [0],
+        [0, 2],
+        [0, 2, 2],
+      ]);
+      expect(third.runs.slice(0, 2)).toEqual(second.runs);
+      expect(second.runs.slice(0, 1)).toEqual(first.runs);
+      expect(new Set(third.runs.map(({ id }) => id)).size).toBe(3);
+      await store.close();
     });
   });
 }
