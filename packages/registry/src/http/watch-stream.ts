@@ -9,7 +9,11 @@ export class WatchStream implements WatchSink {
   /** Sends the head. `revision`: of the state at which it begins. */
   constructor(response: ServerResponse, revision: string) {
     this.#response = response;
+    // Its end is that of the connection: chunks, made anew for each watcher, would be a quarter of what a write costs.
+    response.removeHeader('Transfer-Encoding');
     response.writeHead(200, [
+      'Connection',
+      'close',
       'Content-Type',
       'text/event-stream',
       // Neither kept nor held back by what is in between.

@@ -28,7 +28,9 @@ describe('GET /watch', () => {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-membrane-revision': first.headers['x-membrane-revision'],
+      connection: 'close',
     });
+    expect(source.headers['transfer-encoding']).toBeUndefined();
     await source.hears('where it begins', ({ id }) => id === first.headers['x-membrane-revision']);
     const oven = await register(url, 'oven', { parent: 'house', metadata: { text: 'two\nlines \u2028' } });
     const { data, id, name } = await source.hears('the oven', ({ name }) => name === 'registered');
