@@ -9,26 +9,26 @@ const agent = new Agent({ keepAlive: true });
  * @param {string} url
  * @param {import('./watch-subjects.mjs').WatchSubject} subject
  * @param {{ first: number; count: number; perSecond: number }} changes numbered from `first`
- * @returns {Promise<number[]>} when each was sent, in milliseconds of the machine's clock, once all are answered
+ * @returns {Promise<{ sentAtMs: number[]; errors: unknown[] }>} once all are answered: when each was sent, in milliseconds
+ * of the machine's clock, and why those failed that did
  */
 export async function writeChanges(url, subject, { first, count, perSecond }) {
   /** @type {number[]} */
   const sentAtMs = [];
   /** @type {Promise<void>[]} */
   const answers = [];
-  /** @type {{ error: unknown } | undefined} */
-  let failure;
+  /** @type {unknown[]} */
+  const errors = [];
   const startMs = machineMs();
-  for (let index = 0; index < count && failure === undefined; index += 1) {
+  for (let index = 0; index < count; index += 1) {
     const waitMs = startMs + (index * 1_000) / perSecond - machineMs();
     if (waitMs > 0) await sleep(waitMs);
     const { path, body } = subject.change(first + index);
     sentAtMs.push(machineMs());
-    answers.push(post(`${url}${path}`, body).catch((error) => void (failure ??= { error })));
+    answers.push(post(`${url}${path}`, body).catch((error) => void errors.push(error)));
   }
   await Promise.all(answers);
-  if (failure !== undefined) throw failure.error;
-  return sentAtMs;
+  return { sentAtMs, errors };
 }
 
 /** @param {string} url @param {object} body @returns {Promise<void>} resolves when it is answered by 200 */

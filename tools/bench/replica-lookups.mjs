@@ -23,11 +23,8 @@ export async function measureReplica({ directory, short, onProgress }) {
   /** @type {import('./worker-process.mjs').Worker | undefined} */
   let reader;
   try {
-    await writeChanges(registry.url, WATCH_SUBJECTS.registry, {
-      first: 0,
-      count: CHANGING,
-      perSecond: CHANGING,
-    });
+    const filling = { first: 0, count: CHANGING, perSecond: CHANGING };
+    await writeChanges(registry.url, WATCH_SUBJECTS.registry, filling);
     reader = (await startWorker('replica-reader.mjs', [registry.url], LOAD_CORE)).worker;
     for (let round = 0; round <= rounds; round += 1) {
       for (const what of /** @type {(keyof typeof TIMES)[]} */ (Object.keys(TIMES))) {

@@ -22,6 +22,7 @@ const ETCD_START_MS = 10_000;
  * @property {string} marker stands before that number in what it reads
  * @property {number} numberLength in bytes
  * @property {(text: string) => number} toNumber
+ * @property {boolean} mayRefuse true where it may not be up to so many watchers: a change that it refuses is never heard
  */
 
 const toDigits = (/** @type {number} */ number) => String(number).padStart(DIGITS, '0');
@@ -88,6 +89,7 @@ export const WATCH_SUBJECTS = {
     marker: '"number":"',
     numberLength: DIGITS,
     toNumber: Number,
+    mayRefuse: false,
   },
   etcd: {
     name: 'etcd, by its HTTP gateway',
@@ -106,5 +108,6 @@ export const WATCH_SUBJECTS = {
     marker: '"value":"',
     numberLength: (DIGITS / 3) * 4,
     toNumber: (text) => Number(Buffer.from(text, 'base64').toString('latin1')),
+    mayRefuse: true,
   },
 };

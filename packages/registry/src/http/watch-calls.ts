@@ -65,8 +65,9 @@ export class WatchCalls {
         () => {
           hub.checkRoom();
           if (response.destroyed) return undefined;
-          const watcher = hub.open(filter, start, new WatchStream(response, runner.revision()));
-          response.on('drain', () => {
+          const stream = new WatchStream(response, runner.revision());
+          const watcher = hub.open(filter, start, stream);
+          stream.onDrained(() => {
             watcher.drained();
           });
           response.once('close', () => {

@@ -1,4 +1,5 @@
 import { cp } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { Problem, RegistryStatus } from '@membrane/protocol';
 import { eventually } from '../support/eventually.js';
 import { useEventSources } from '../support/event-source.js';
@@ -29,7 +30,9 @@ describe('GET /watch', () => {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-membrane-revision': first.headers['x-membrane-revision'],
+      connection: 'close',
     });
+    expect(source.headers['transfer-encoding']).toBeUndefined();
     await source.hears('where it begins', ({ id }) => id === first.headers['x-membrane-revision']);
     const oven = await register(url, 'oven', { parent: 'house', metadata: { text: 'two\nlines \u2028' } });
     const { data, id, name } = await source.hears('the oven', ({ name }) => name === 'registered');
@@ -222,6 +225,24 @@ describe('GET /watch', () => {
     first.close();
     await eventually('the place is free', async () => (await watchers(url)) === 1);
     expect((await watch(url, '/watch')).status).toBe(200);
+  });
+
+  it('may be asked for before an earlier request on the connection is answered', async () => {
+    const { url } = await startRegistry();
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    for (const path of ['/discover/oven?wait_ms=60000', '/watch'])
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`);
+    await eventually('it watches', async () => (await watchers(url)) === 1);
+    await register(url, 'oven');
+    await eventually('both are answered', () => text.includes('event: registered'));
+    await register(url, 'mixer');
+    await eventually('it goes on', () => text.includes('"id":"mixer"'));
+    expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+    socket.destroy();
+    await eventually('it is forgotten', async () => (await watchers(url)) === 0);
   });
 
   it('ends properly when the registry stops', async () => {
