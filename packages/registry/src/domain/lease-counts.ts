@@ -19,6 +19,7 @@ interface Entry extends SubtreeLeases {
   held: number;
   /** Where its numbers are added; undefined for `TOP` alone. */
   parent: Entry | undefined;
+  isGrave: boolean;
 }
 
 type Numbers = Pick<SubtreeLeases, 'n' | 's' | 'held'>;
@@ -44,15 +45,15 @@ export class LeaseCounts {
   /** The subtree of an id, or with `TOP` the namespace. One that was dissolved has none. */
   of(namespace: string, id: string): SubtreeLeases {
     const entry = this.#namespaces.get(namespace)?.get(id);
-    return entry === undefined || this.#isGrave(namespace, id) ? { id, n: 0, s: 0, held: 0 } : entry;
+    return entry === undefined || entry.isGrave ? { id, n: 0, s: 0, held: 0 } : entry;
   }
 
   /** Every subtree that a lease of this id is in: its own, those of its ancestors, and last the namespace. */
-  *above(namespace: string, id: string): Iterable<SubtreeLeases> {
+  above(namespace: string, id: string): SubtreeLeases[] {
+    const above: SubtreeLeases[] = [];
     let entry = this.#namespaces.get(namespace)?.get(id);
-    for (; entry !== undefined; entry = entry.parent) {
-      if (!this.#isGrave(namespace, entry.id)) yield entry;
-    }
+    for (; entry !== undefined; entry = entry.parent) if (!entry.isGrave) above.push(entry);
+    return above;
   }
 
   /** What a change did to the nodes; the tree shows it already. */
@@ -95,10 +96,11 @@ export class LeaseCounts {
     }
   }
 
-  /** Its parent, or that of those above it as far as they have no numbers, is another one now. */
+  /** It may have another parent now, or be a grave. */
   #relink(namespace: string, id: string): void {
     const entry = this.#namespaces.get(namespace)?.get(id);
     if (entry === undefined) return;
+    entry.isGrave = this.#isGrave(namespace, id);
     const parent = this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
     const previous = entry.parent;
     if (parent === previous) return;
@@ -119,7 +121,7 @@ export class LeaseCounts {
     let entry = entries.get(id);
     if (entry === undefined) {
       const parent = id === TOP ? undefined : this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
-      entry = { id, n: 0, s: 0, held: 0, parent };
+      entry = { id, n: 0, s: 0, held: 0, parent, isGrave: this.#isGrave(namespace, id) };
       entries.set(id, entry);
     }
     return entry;

@@ -115,11 +115,11 @@ export class LeaseTicker {
     for (let start = 0; start < overdue.length; start += SLICE_LEASES) {
       if (start > 0) await new Promise(setImmediate);
       const ending: Lease[] = [];
+      const nowMs = state.leaseNowMs();
       for (const lease of overdue.slice(start, start + SLICE_LEASES)) {
-        const isDue =
-          isStoreWritable() && state.leases.isCurrent(lease) && dueAtMs(lease) <= state.leaseNowMs();
+        const isDue = isStoreWritable() && state.leases.isCurrent(lease) && dueAtMs(lease) <= nowMs;
         if (!isDue) state.leases.restore(lease);
-        else if (!preservation.keep(lease)) ending.push(lease);
+        else if (!preservation.keep(lease, nowMs)) ending.push(lease);
       }
       await Promise.all(ending.map((lease) => this.#decideSilence(lease)));
     }

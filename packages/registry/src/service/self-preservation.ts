@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import type { SubtreeLeases } from '../domain/lease-counts.js';
 import type { Lease } from '../domain/lease-table.js';
 import { decideKeeping, decidePreservation, isPreserving } from '../domain/preservation.js';
 import type { Subtree } from '../domain/preserved-subtrees.js';
@@ -42,6 +43,8 @@ export class SelfPreservation {
   readonly #options: SelfPreservationOptions;
   /** Of subtrees that are preserved, or are to be. */
   readonly #courses = new Map<string, Course>();
+  /** For which a lease was kept since the last sweep, and the longest interval of those. */
+  readonly #keeping = new Map<SubtreeLeases, { readonly namespace: string; readonly slowestMs: number }>();
 
   constructor(options: SelfPreservationOptions) {
     this.#options = options;
@@ -52,17 +55,17 @@ export class SelfPreservation {
   }
 
   /** Whether a lease that is due to end is kept; then it is back in the lease table. */
-  keep(lease: Lease): boolean {
+  keep(lease: Lease, nowMs: number): boolean {
     const { state, isEnabled } = this.#options;
-    const { namespace, id } = lease;
-    const preserving = isEnabled ? [...state.leaseCounts.above(namespace, id)].filter(isPreserving) : [];
-    const keeping = decideKeeping(lease, preserving.length > 0, state.leaseNowMs());
+    const { namespace, id, instance } = lease;
+    const preserving = isEnabled ? state.leaseCounts.above(namespace, id).filter(isPreserving) : [];
+    const keeping = decideKeeping(lease, preserving.length > 0, nowMs);
     if (keeping === undefined) return false;
     state.keep(lease, keeping);
     for (const subtree of preserving) {
-      const course = this.#courseOf({ namespace, id: subtree.id });
-      course.slowestMs = Math.max(course.slowestMs ?? 0, lease.instance.heartbeatIntervalMs);
-      course.calmSinceMs = undefined;
+      const slowestMs = this.#keeping.get(subtree)?.slowestMs ?? 0;
+      if (instance.heartbeatIntervalMs <= slowestMs) continue;
+      this.#keeping.set(subtree, { namespace, slowestMs: instance.heartbeatIntervalMs });
     }
     return true;
   }
@@ -70,6 +73,11 @@ export class SelfPreservation {
   /** Writes down what begins and what ends. To be called every tick, while the store can write. */
   async sweep(): Promise<void> {
     const { state } = this.#options;
+    for (const [{ id }, { namespace, slowestMs }] of this.#keeping) {
+      const course = this.#courseOf({ namespace, id });
+      course.slowestMs = Math.max(course.slowestMs ?? 0, slowestMs);
+    }
+    this.#keeping.clear();
     // After a restart, those that the store has told of.
     for (const { namespace, id } of state.preserved) this.#courseOf({ namespace, id });
     const nowMs = state.leaseNowMs();

@@ -126,7 +126,7 @@ async function run(steps: readonly Step[]): Promise<void> {
       const above =
         node === undefined || node.instances.length === 0 ? [] : ancestorsOf(core.state.view, node);
       const expected = node === undefined || node.instances.length === 0 ? [] : [id, ...above, TOP];
-      const found = [...core.state.leaseCounts.above('default', id)].map((subtree) => subtree.id);
+      const found = core.state.leaseCounts.above('default', id).map((subtree) => subtree.id);
       if (expected.length > 0) expect(found).toEqual(expected);
     }
   }
