@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import type { WorkSlices } from './work-slices.js';
 import type { Member, WatchFeed } from './watch-feed.js';
 
-/** Writes in one step. */
+/** Writes in one step, or feeds whose text is put together. */
 const STEP_WRITES = 64;
 
 interface Delivery {
@@ -20,7 +20,10 @@ export class WatchFlusher {
   readonly #clock: Clock;
   readonly #work: WorkSlices;
   readonly #intervalMs: number;
+  /** Those that have something to tell. */
   readonly #dirty = new Set<WatchFeed>();
+  /** Those whose time has come. */
+  readonly #due = new Set<WatchFeed>();
   #deliveries: Delivery[] = [];
   #isDelivering = false;
   #timer: NodeJS.Timeout | undefined;
@@ -43,6 +46,7 @@ export class WatchFlusher {
   /** Sends at once what the feed has to tell to those who are in it now. */
   flush(feed: WatchFeed): void {
     this.#dirty.delete(feed);
+    this.#due.delete(feed);
     const pieces = feed.take();
     if (pieces.length === 0) return;
     const members = [...feed.members];
@@ -57,14 +61,27 @@ export class WatchFlusher {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const feed of [...this.#dirty]) this.flush(feed);
+    for (const feed of [...this.#due, ...this.#dirty]) this.flush(feed);
     while (!this.#deliver()) continue;
   }
 
   readonly #flushDirty = (): void => {
     this.#timer = undefined;
     this.#flushedAtMs = this.#clock.monotonicMs();
-    for (const feed of [...this.#dirty]) this.flush(feed);
+    const isUnderWay = this.#due.size > 0;
+    for (const feed of this.#dirty) this.#due.add(feed);
+    this.#dirty.clear();
+    if (!isUnderWay && !this.#flushDue()) this.#work.add(this.#flushDue);
+  };
+
+  readonly #flushDue = (): boolean => {
+    let left = STEP_WRITES;
+    for (const feed of this.#due) {
+      this.flush(feed);
+      left -= 1;
+      if (left === 0) break;
+    }
+    return this.#due.size === 0;
   };
 
   readonly #deliver = (): boolean => {
