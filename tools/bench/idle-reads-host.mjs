@@ -38,6 +38,7 @@ const watching = new Watching({
   random: Math.random,
   maxStreams: 1,
   maxBufferBytes: 1_048_576,
+  maxTotalBufferBytes: 268_435_456,
   pace: {},
   onError: raise,
 });

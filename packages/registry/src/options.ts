@@ -73,6 +73,11 @@ export interface RegistryOptions {
    */
   maxWatchBufferBytes: number;
   /**
+   * The same for all watchers together, 256 MiB by default: beyond, those for whom the most waits are dropped. What
+   * waits for many watchers of one filter is kept once, and counts once.
+   */
+  maxTotalWatchBufferBytes: number;
+  /**
    * Whether the `health_check_url` of registrations is probed, off by default: the registry then makes requests to
    * addresses that others tell it.
    */
@@ -129,6 +134,7 @@ export const DEFAULT_REGISTRY_OPTIONS: Readonly<RegistryOptions> = Object.freeze
   maxTotalMailboxBytes: 256 * 1024 * 1024,
   maxWatchStreams: 10_000,
   maxWatchBufferBytes: 1024 * 1024,
+  maxTotalWatchBufferBytes: 256 * 1024 * 1024,
   healthChecks: false,
   healthCheckIntervalMs: 10_000,
   healthCheckTimeoutMs: 2_000,
@@ -149,6 +155,7 @@ const MAX_WATCH_STREAMS = 1_000_000;
 /** Room for the two largest events, and for what is written at once. */
 const MIN_WATCH_BUFFER_BYTES = 256 * 1024;
 const MAX_WATCH_BUFFER_BYTES = 1024 ** 3;
+const MAX_TOTAL_WATCH_BUFFER_BYTES = 1024 ** 4;
 const MIN_MAILBOX_BYTES = 1_024;
 const MAX_MAILBOX_BYTES = 1024 ** 4;
 export const CLEANUP_EXPECTATION = `must be a duration from ${MIN_CLEANUP_INTERVAL_MS}ms to 60s, as "100ms"`;
@@ -157,6 +164,7 @@ export const MAILBOX_BYTES_EXPECTATION = `must be a size from ${MIN_MAILBOX_BYTE
 
 export const WATCH_STREAMS_EXPECTATION = `must be a whole number from 1 to ${MAX_WATCH_STREAMS}`;
 export const WATCH_BUFFER_EXPECTATION = `must be a size from 256KiB to 1GiB, as "1MiB"`;
+export const TOTAL_WATCH_BUFFER_EXPECTATION = `must be a size from 256KiB to 1024GiB, as "256MiB"`;
 
 /**
  * Complete options, checked.
@@ -189,6 +197,12 @@ export function parseRegistryOptions(given: Partial<RegistryOptions>): Readonly<
   }
   check(isWatchStreams(options.maxWatchStreams), options, 'maxWatchStreams', WATCH_STREAMS_EXPECTATION);
   check(isWatchBuffer(options.maxWatchBufferBytes), options, 'maxWatchBufferBytes', WATCH_BUFFER_EXPECTATION);
+  check(
+    isTotalWatchBuffer(options.maxTotalWatchBufferBytes),
+    options,
+    'maxTotalWatchBufferBytes',
+    TOTAL_WATCH_BUFFER_EXPECTATION,
+  );
   checkHealthCheckOptions(options);
   if (options.data === '' && options.keyv === undefined) {
     throw new MembraneError(
@@ -272,6 +286,14 @@ export function isMailboxBytes(bytes: number | undefined): bytes is number {
 
 export function isWatchStreams(count: number | undefined): count is number {
   return Number.isInteger(count) && (count ?? 0) >= 1 && (count ?? 0) <= MAX_WATCH_STREAMS;
+}
+
+export function isTotalWatchBuffer(bytes: number | undefined): bytes is number {
+  return (
+    Number.isInteger(bytes) &&
+    (bytes ?? 0) >= MIN_WATCH_BUFFER_BYTES &&
+    (bytes ?? 0) <= MAX_TOTAL_WATCH_BUFFER_BYTES
+  );
 }
 
 export function isWatchBuffer(bytes: number | undefined): bytes is number {

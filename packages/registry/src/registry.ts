@@ -202,6 +202,7 @@ class RegistryProgram implements Registry {
       random,
       maxStreams: this.#options.maxWatchStreams,
       maxBufferBytes: this.#options.maxWatchBufferBytes,
+      maxTotalBufferBytes: this.#options.maxTotalWatchBufferBytes,
       pace: this.#parts.watchPace,
       onError: (error) => {
         this.#logger.error({ err: error }, 'telling of changes failed');

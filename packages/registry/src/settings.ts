@@ -7,12 +7,14 @@ import {
   isHeartbeatInterval,
   isMailboxBytes,
   isMailboxMessages,
+  isTotalWatchBuffer,
   isWatchBuffer,
   isWatchStreams,
   LOG_LEVELS,
   MAILBOX_BYTES_EXPECTATION,
   MAILBOX_MESSAGES_EXPECTATION,
   MEMORY_DATA,
+  TOTAL_WATCH_BUFFER_EXPECTATION,
   toText,
   WATCH_BUFFER_EXPECTATION,
   WATCH_STREAMS_EXPECTATION,
@@ -161,6 +163,17 @@ export const REGISTRY_SETTINGS: readonly RegistrySetting[] = Object.freeze([
     parse: (text) => {
       const maxWatchBufferBytes = parseBytes(text);
       return isWatchBuffer(maxWatchBufferBytes) ? { maxWatchBufferBytes } : undefined;
+    },
+  },
+  {
+    flag: 'watch-max-total-buffer-bytes',
+    variable: 'MEMBRANE_REGISTRY_WATCH_MAX_TOTAL_BUFFER_BYTES',
+    description: 'room for what waits for all watchers [256MiB]',
+    type: 'string',
+    expectation: TOTAL_WATCH_BUFFER_EXPECTATION,
+    parse: (text) => {
+      const maxTotalWatchBufferBytes = parseBytes(text);
+      return isTotalWatchBuffer(maxTotalWatchBufferBytes) ? { maxTotalWatchBufferBytes } : undefined;
     },
   },
   {

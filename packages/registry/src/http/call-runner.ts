@@ -85,7 +85,9 @@ export class CallRunner {
     }
     const answer = problemAnswer(error, this.#options.refusal() === undefined ? this.revision() : undefined);
     if (answer.status >= 500) this.#options.onError(error, request);
-    sendAnswer(response, answer);
+    // Half an answer must not be taken for a whole one, nor its rest be waited for.
+    if (response.headersSent && !response.writableEnded) response.destroy();
+    else sendAnswer(response, answer);
   }
 }
 

@@ -10,10 +10,10 @@ import type { WorkSlices } from './work-slices.js';
 
 export interface WatchFanOutOptions {
   readonly state: RegistryState;
-  readonly work: WorkSlices;
+  readonly work: Pick<WorkSlices, 'add'>;
   readonly text: WatchText;
-  readonly flusher: WatchFlusher;
-  /** Events told of in one step. */
+  readonly flusher: Pick<WatchFlusher, 'schedule' | 'flush'>;
+  /** Feeds told of an event in one step. */
   readonly stepItems: number;
   /** The feed is not live any more: it has heard everything up to the revision, and is to be told what came along. */
   readonly onOwed: (feed: WatchFeed, revision: number) => void;
@@ -27,9 +27,8 @@ export class WatchFanOut {
   readonly #feeds = new Map<string, WatchFeed>();
   #isRunning = false;
   #position = 0;
-  #change: LoggedChange | undefined;
-  #nextEvent = 0;
-  readonly #touched = new Set<WatchFeed>();
+  /** What is left to do of a change. */
+  #telling: Iterator<undefined> | undefined;
   #isBookmarkDue = false;
 
   constructor(options: WatchFanOutOptions) {
@@ -43,7 +42,7 @@ export class WatchFanOut {
 
   /** False while feeds are told of one change: who comes then would hear half of it. */
   get isBetweenChanges(): boolean {
-    return this.#change === undefined;
+    return this.#telling === undefined;
   }
 
   /** A change was applied. */
@@ -75,7 +74,7 @@ export class WatchFanOut {
   }
 
   remove(feed: WatchFeed): void {
-    if (this.#feeds.get(feed.key) !== feed) return;
+    if (!this.#isLive(feed)) return;
     this.#feeds.delete(feed.key);
     this.#index.remove(feed);
   }
@@ -98,7 +97,7 @@ export class WatchFanOut {
 
   /** Tells every feed up to where it was told everything. */
   bookmark(): void {
-    this.#isBookmarkDue = this.#change !== undefined;
+    this.#isBookmarkDue = this.#telling !== undefined;
     if (this.#isBookmarkDue) return;
     const text = this.#options.text.bookmark(this.position);
     for (const feed of this.#feeds.values()) {
@@ -112,9 +111,7 @@ export class WatchFanOut {
       return this.#tellSome();
     } catch (error) {
       // What cannot be told is missed; to be stuck with it would be worse.
-      this.#change = undefined;
-      this.#nextEvent = 0;
-      this.#touched.clear();
+      this.#telling = undefined;
       this.#isRunning = false;
       this.#resetAll();
       throw error;
@@ -122,43 +119,56 @@ export class WatchFanOut {
   };
 
   #tellSome(): boolean {
-    const { state, stepItems } = this.#options;
-    if (state.eventLog.floor > this.#position && this.#change === undefined) this.#resetAll();
-    for (let left = stepItems; left > 0; left -= 1) {
-      this.#change ??= state.eventLog.changesAfter(this.#position, 1)[0];
-      if (this.#change === undefined) {
+    for (let left = this.#options.stepItems; left > 0; left -= 1) {
+      this.#telling ??= this.#beginNext();
+      if (this.#telling === undefined) {
         this.#isRunning = false;
         return true;
       }
-      this.#tellNext(this.#change);
+      if (this.#telling.next().done !== true) continue;
+      this.#telling = undefined;
+      if (this.#isBookmarkDue) this.bookmark();
     }
     return false;
   }
 
-  #tellNext(change: LoggedChange): void {
-    const event = change.events[this.#nextEvent];
-    this.#nextEvent += 1;
-    if (event !== undefined) {
+  #beginNext(): Iterator<undefined> | undefined {
+    const { eventLog } = this.#options.state;
+    // Looked at before each change: the log may have let go of the next one while the last was told.
+    if (eventLog.floor > this.#position) this.#resetAll();
+    const change = eventLog.changesAfter(this.#position, 1)[0];
+    return change === undefined ? undefined : this.#tellAll(change);
+  }
+
+  /** A step is one event for one feed, or the end of a batch. */
+  *#tellAll(change: LoggedChange): Generator<undefined, undefined> {
+    const touched = new Set<WatchFeed>();
+    for (const event of change.events) {
+      yield undefined;
       for (const feed of this.#index.match(event)) {
+        if (!this.#isLive(feed)) continue;
         this.tell(feed, event, change);
-        this.#touched.add(feed);
+        touched.add(feed);
+        yield undefined;
       }
     }
-    if (this.#nextEvent < change.events.length) return;
-    this.#change = undefined;
-    this.#nextEvent = 0;
     this.#position = change.revision;
-    for (const feed of this.#touched) this.#endBatch(feed, change.revision);
-    this.#touched.clear();
-    if (this.#isBookmarkDue) this.bookmark();
+    for (const feed of touched) {
+      this.#endBatch(feed, change.revision);
+      yield undefined;
+    }
   }
 
   #endBatch(feed: WatchFeed, revision: number): void {
     feed.endBatch(revision);
     this.#options.flusher.schedule(feed);
-    if (feed.owed.size === 0 || this.#feeds.get(feed.key) !== feed) return;
+    if (feed.owed.size === 0 || !this.#isLive(feed)) return;
     this.remove(feed);
     this.#options.onOwed(feed, revision);
+  }
+
+  #isLive(feed: WatchFeed): boolean {
+    return this.#feeds.get(feed.key) === feed;
   }
 
   /** Something cannot be told: changes came faster, and the log has let go of some. */

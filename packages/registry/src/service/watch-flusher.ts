@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import type { WorkSlices } from './work-slices.js';
 import type { Member, WatchFeed } from './watch-feed.js';
 
-/** Writes in one step. */
+/** Writes in one step, or feeds whose text is put together. */
 const STEP_WRITES = 64;
 /** Between two rounds at most, however long the first took: this process may have been stopped meanwhile. */
 const MAX_PAUSE_MS = 500;
@@ -30,7 +30,10 @@ export class WatchFlusher {
   readonly #clock: Clock;
   readonly #work: Pick<WorkSlices, 'add'>;
   readonly #intervalMs: number;
+  /** Those that have something to tell. */
   readonly #dirty = new Set<WatchFeed>();
+  /** Those of them that are still to be told in this round. */
+  readonly #due = new Set<WatchFeed>();
   #deliveries: Delivery[] = [];
   #isDelivering = false;
   #timer: NodeJS.Timeout | undefined;
@@ -60,12 +63,13 @@ export class WatchFlusher {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const feed of [...this.#dirty]) this.#send(feed, false);
+    for (const feed of [...this.#due, ...this.#dirty]) this.#send(feed, false);
     while (!this.#deliver()) continue;
   }
 
   #awaitRound(): void {
-    if (this.#timer !== undefined || this.#roundLeft > 0 || this.#dirty.size === 0) return;
+    const isUnderWay = this.#roundLeft > 0 || this.#due.size > 0;
+    if (this.#timer !== undefined || isUnderWay || this.#dirty.size === 0) return;
     const waitMs = this.#nextRoundAtMs - this.#clock.monotonicMs();
     this.#timer = setTimeout(this.#beginRound, Math.max(0, waitMs));
   }
@@ -74,10 +78,25 @@ export class WatchFlusher {
     this.#timer = undefined;
     this.#roundAtMs = this.#clock.monotonicMs();
     this.#nextRoundAtMs = this.#roundAtMs + this.#intervalMs;
-    for (const feed of [...this.#dirty]) this.#send(feed, true);
+    for (const feed of this.#dirty) this.#due.add(feed);
+    this.#dirty.clear();
+    if (!this.#sendDue()) this.#work.add(this.#sendDue);
   };
 
-  #endRound(): void {
+  readonly #sendDue = (): boolean => {
+    let left = STEP_WRITES;
+    for (const feed of this.#due) {
+      this.#send(feed, true);
+      left -= 1;
+      if (left === 0) break;
+    }
+    if (this.#due.size > 0) return false;
+    this.#endRoundIfOver();
+    return true;
+  };
+
+  #endRoundIfOver(): void {
+    if (this.#roundLeft > 0 || this.#due.size > 0) return;
     const nowMs = this.#clock.monotonicMs();
     const pauseMs = Math.min(nowMs - this.#roundAtMs, MAX_PAUSE_MS);
     this.#nextRoundAtMs = Math.max(this.#nextRoundAtMs, nowMs + pauseMs);
@@ -86,6 +105,7 @@ export class WatchFlusher {
 
   #send(feed: WatchFeed, isOfRound: boolean): void {
     this.#dirty.delete(feed);
+    this.#due.delete(feed);
     const pieces = feed.take();
     if (pieces.length === 0) return;
     const members = [...feed.members];
@@ -114,7 +134,7 @@ export class WatchFlusher {
       done += 1;
       if (!delivery.isOfRound) continue;
       this.#roundLeft -= 1;
-      if (this.#roundLeft === 0) this.#endRound();
+      this.#endRoundIfOver();
     }
     this.#deliveries = this.#deliveries.slice(done);
     this.#isDelivering = this.#deliveries.length > 0;

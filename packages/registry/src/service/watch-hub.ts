@@ -4,6 +4,7 @@ import type { Change } from '../domain/change.js';
 import type { WatchFilter } from '../domain/watch-filter.js';
 import type { RegistryState } from './registry-state.js';
 import type { ShownRevision } from './revision-log.js';
+import { HeldTexts } from './held-texts.js';
 import { WatchFanOut } from './watch-fan-out.js';
 import { WatchFeed, type Member } from './watch-feed.js';
 import { WatchFlusher } from './watch-flusher.js';
@@ -39,6 +40,8 @@ export interface WatchHubOptions {
   readonly maxStreams: number;
   /** For one watcher. */
   readonly maxBufferBytes: number;
+  /** For all of them together. */
+  readonly maxTotalBufferBytes: number;
   readonly pace?: Partial<WatchPace> | undefined;
 }
 
@@ -49,6 +52,7 @@ export class WatchHub {
   readonly #text: WatchText;
   readonly #flusher: WatchFlusher;
   readonly #fanOut: WatchFanOut;
+  readonly #held: HeldTexts;
   readonly #members = new Map<Watcher, Member>();
   readonly #replays = new Map<WatchFeed, WatchReplay>();
   #bookmarks: NodeJS.Timeout | undefined;
@@ -57,6 +61,7 @@ export class WatchHub {
     this.#options = options;
     this.#pace = { ...WATCH_PACE, ...options.pace };
     const { state, clock, work } = options;
+    this.#held = new HeldTexts(options.maxTotalBufferBytes);
     this.#text = new WatchText(() => state.logId);
     this.#flusher = new WatchFlusher({ clock, work, intervalMs: this.#pace.flushMs });
     this.#fanOut = new WatchFanOut({
@@ -89,6 +94,7 @@ export class WatchHub {
     const { random, maxBufferBytes } = this.#options;
     const watcher: Watcher = new Watcher({
       sink,
+      held: this.#held,
       maxBufferBytes,
       onOverflow: () => {
         this.#leave(watcher);
@@ -109,6 +115,7 @@ export class WatchHub {
 
   /** The watcher has gone. */
   close(watcher: Watcher): void {
+    watcher.release();
     this.#leave(watcher);
     this.#members.delete(watcher);
     if (this.#members.size > 0) return;

@@ -13,6 +13,7 @@ export class WatchText {
   readonly #logId: () => string;
   readonly #cached = new Map<EventDraft, Buffer>();
   #cachedBytes = 0;
+  #end: { readonly revision: number; readonly text: Buffer } | undefined;
 
   constructor(logId: () => string) {
     this.#logId = logId;
@@ -45,7 +46,11 @@ export class WatchText {
 
   /** Closes a batch: where its receiver may go on. */
   endOfBatch(revision: number): Buffer {
-    return Buffer.from(`id: ${this.#logId()}:${revision}\n\n`);
+    // Every feed asks for the same.
+    if (this.#end?.revision !== revision) {
+      this.#end = { revision, text: Buffer.from(`id: ${this.#logId()}:${revision}\n\n`) };
+    }
+    return this.#end.text;
   }
 
   bookmark(revision: number): Buffer {

@@ -1,3 +1,5 @@
+import type { HeldTexts } from './held-texts.js';
+
 /** The connection of a watcher. */
 export interface WatchSink {
   /** Bytes it was given that the other side has not taken. */
@@ -11,6 +13,8 @@ export interface WatchSink {
 
 export interface WatcherOptions {
   readonly sink: WatchSink;
+  /** What waits for all watchers. */
+  readonly held: HeldTexts;
   readonly maxBufferBytes: number;
   /** It is further behind than its buffer reaches; what waited is dropped. */
   readonly onOverflow: () => void;
@@ -35,6 +39,10 @@ export class Watcher {
     return this.#isBlocked;
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   send(data: Buffer): void {
     const { sink, maxBufferBytes } = this.#options;
     if (this.#hasMissed) return;
@@ -45,13 +53,13 @@ export class Watcher {
     } else {
       this.#held.push(data);
       this.#heldBytes += data.length;
+      this.#options.held.add(this, data);
     }
   }
 
   /** Gives up what waits for it: it is to be told so when it reads again. */
   drop(): void {
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.release();
     this.#hasMissed = true;
     this.#options.onOverflow();
   }
@@ -63,6 +71,7 @@ export class Watcher {
     this.#hasMissed = false;
     for (let data = this.#held.shift(); data !== undefined; data = this.#held.shift()) {
       this.#heldBytes -= data.length;
+      this.#options.held.remove(this, [data]);
       if (!this.#options.sink.write(data)) {
         this.#isBlocked = true;
         return;
@@ -73,7 +82,16 @@ export class Watcher {
 
   /** Ends its stream; one that does not read is cut. */
   end(): void {
+    this.release();
     if (this.#isBlocked) this.#options.sink.destroy();
     else this.#options.sink.end();
+  }
+
+  /** What waits for it goes: nobody will read it. */
+  release(): void {
+    const texts = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#options.held.remove(this, texts);
   }
 }

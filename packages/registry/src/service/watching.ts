@@ -13,6 +13,7 @@ export interface WatchingOptions {
   readonly random: () => number;
   readonly maxStreams: number;
   readonly maxBufferBytes: number;
+  readonly maxTotalBufferBytes: number;
   readonly pace: Partial<WatchPace> | undefined;
   /** Telling somebody failed for a reason nobody thought of. */
   readonly onError: (error: unknown) => void;
@@ -23,10 +24,10 @@ export class Watching {
   readonly hub: WatchHub;
   readonly reads: BlockingReads;
 
-  constructor({ state, clock, random, maxStreams, maxBufferBytes, pace, onError }: WatchingOptions) {
+  constructor({ onError, ...options }: WatchingOptions) {
     const work = new WorkSlices({ nowMs: () => performance.now(), onError });
-    this.reads = new BlockingReads({ state, clock, work, random });
-    this.hub = new WatchHub({ state, clock, work, random, maxStreams, maxBufferBytes, pace });
+    this.reads = new BlockingReads({ ...options, work });
+    this.hub = new WatchHub({ ...options, work });
   }
 
   /** A change was applied. */

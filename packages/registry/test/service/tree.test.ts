@@ -423,9 +423,11 @@ describe('reading the tree', () => {
     expect(outline(await forestOf(core, 0))).toBe('house');
     expect(outline(await forestOf(core, 1))).toBe('house(kitchen hall)');
     expect(outline([await treeOf(core, 'kitchen', 1)])).toBe('kitchen(oven sink)');
+    const counts = { active: 1, unhealthy: 0, draining: 0 };
     expect(await treeOf(core, 'oven')).toEqual({
       ...core.service.discover('oven', {})[0],
-      children: [{ ...core.service.discover('pan', {})[0], children: [] }],
+      counts,
+      children: [{ ...core.service.discover('pan', {})[0], counts, children: [] }],
     });
     expect(await codeOf(treeOf(core, 'attic'))).toBe('not_found');
   });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HeldTexts } from '../../src/service/held-texts.js';
 import { WatchFeed, type Member } from '../../src/service/watch-feed.js';
 import { WatchFlusher } from '../../src/service/watch-flusher.js';
 import { WatchText } from '../../src/service/watch-text.js';
@@ -50,6 +51,7 @@ function begin({ intervalMs = 1 } = {}) {
       };
       const options = {
         sink,
+        held: new HeldTexts(1_024),
         maxBufferBytes: 1_024,
         onOverflow: () => undefined,
         onDrained: () => undefined,

@@ -120,6 +120,7 @@ export function hubOf(
     random: () => 0.5,
     maxStreams: 100,
     maxBufferBytes: 256 * 1024,
+    maxTotalBufferBytes: 1024 * 1024,
     ...options,
     pace: { flushMs: 1, ...options.pace },
   });
