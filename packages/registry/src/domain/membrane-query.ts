@@ -3,7 +3,7 @@ import { CreationOrder } from './creation-order.js';
 import type { LoggedEvent } from './event-log.js';
 import type { MembraneDirectory } from './membrane-directory.js';
 import type { Instance, MembraneNode } from './membrane-node.js';
-import { ancestorsOf, childrenOf, descendantsOf, parentOf } from './tree-walk.js';
+import { ancestorsOf, descendantsOf, parentOf } from './tree-walk.js';
 
 /** Where a list goes on: after this incarnation of the node created at this revision. */
 export interface ListCursor {
@@ -30,7 +30,7 @@ export interface ListSlice {
   readonly next: ListCursor | undefined;
 }
 
-/** Of a larger subtree the members are not collected, which would take long, but looked for among all. */
+/** Of more children, or of a larger subtree, the members are not collected, which would take long, but looked for among all. */
 const MAX_SORTED = 10_000;
 
 const START: ListCursor = { createdRevision: 0, incarnation: 0 };
@@ -49,8 +49,10 @@ export class ListQuery {
     this.#directory = directory;
     this.#filter = filter;
     const { namespace, parent, subtree, depth } = filter;
-    if (typeof parent === 'string') this.#members = this.#sort(childrenOf(directory, namespace, parent));
-    else if (subtree !== undefined) {
+    if (typeof parent === 'string') {
+      const children = descendantsOf(directory, namespace, parent, 1, MAX_SORTED);
+      if (children.length <= MAX_SORTED) this.#members = this.#sort(children);
+    } else if (subtree !== undefined) {
       const below = descendantsOf(directory, namespace, subtree, depth, MAX_SORTED);
       if (below.length <= MAX_SORTED) this.#members = this.#sort([subtree, ...below]);
     }

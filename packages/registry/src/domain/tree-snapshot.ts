@@ -18,20 +18,24 @@ const SLICE_NODES = 2_000;
 /** A walk that pauses: who has it may do other things meanwhile, where the view stays as it is. */
 export type TreeWalk = Generator<undefined, TreeEntry[]>;
 
-type ChildrenOf = (id: string) => readonly MembraneNode[];
+type ChildrenOf = (id: string) => Generator<undefined, readonly MembraneNode[]>;
 
 /** The tree of a membrane that is there, each one before those below it, siblings in the order of creation. */
 export function walkSubtree(view: TreeView, top: MembraneNode, maxDepth: number): TreeWalk {
   const { namespace } = top;
   const parent = parentOf(view, top);
   const detached = parent !== null && !isPresent(view, namespace, parent);
-  return walk([{ node: top, parent, detached, level: 0 }], maxDepth, (id) => {
-    const children: MembraneNode[] = [];
+  return walk([{ node: top, parent, detached, level: 0 }], maxDepth, function* (id) {
+    // One that changes in a pause may come twice: as it stands there, and as what is remembered.
+    const children = new Map<string, MembraneNode>();
+    let looked = 0;
     for (const childId of childrenOf(view, namespace, id)) {
+      looked += 1;
+      if (looked % SLICE_NODES === 0) yield undefined;
       const child = view.node(namespace, childId);
-      if (child !== undefined && child.instances.length > 0) children.push(child);
+      if (child !== undefined && child.instances.length > 0) children.set(childId, child);
     }
-    return children.sort((one, other) => one.createdRevision - other.createdRevision);
+    return [...children.values()].sort((one, other) => one.createdRevision - other.createdRevision);
   });
 }
 
@@ -70,7 +74,10 @@ export function* walkForest(
     }
     if (next !== undefined) yield undefined;
   }
-  return yield* walk(tops, maxDepth, (id) => children.get(id) ?? []);
+  // eslint-disable-next-line require-yield -- these are at hand already
+  return yield* walk(tops, maxDepth, function* (id) {
+    return children.get(id) ?? [];
+  });
 }
 
 /** Depth first, without recursion. */
@@ -82,7 +89,7 @@ function* walk(tops: readonly TreeEntry[], maxDepth: number, childrenOfId: Child
     if (found.length % SLICE_NODES === 0) yield undefined;
     if (entry.level === maxDepth) continue;
     const { id: parent } = entry.node;
-    const children = childrenOfId(parent);
+    const children = yield* childrenOfId(parent);
     for (let index = children.length - 1; index >= 0; index -= 1) {
       const node = children[index];
       if (node !== undefined) open.push({ node, parent, detached: false, level: entry.level + 1 });
