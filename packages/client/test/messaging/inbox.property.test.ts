@@ -6,7 +6,7 @@ import type { HandlingResult } from '../../src/messaging/message-taker.js';
 import type { KnownEnvelope, Message } from '../../src/messaging/message.js';
 import { FakeClock } from '../support/fake-clock.js';
 
-const RUNS = Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 300);
+const RUNS = Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 120);
 const STREAMS = [undefined, 'a', 'b'] as const;
 
 /** One thing that happens; numbers choose among what there is. */

@@ -49,7 +49,7 @@ describe('a timing wheel', () => {
           expect(waiting.size).toBe(0);
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 6 },
     );
   });
 

@@ -166,9 +166,10 @@ describe('a probe', () => {
       const lines = on(createInterface({ input: child.stdout }), 'line');
       const nextLine = async (): Promise<string> => String((await lines.next()).value);
       const port = await nextLine();
-      const timeoutMs = 2_000;
+      const timeoutMs = 4_000;
       const probing = probe(`http://127.0.0.1:${port}/`, { timeoutMs });
-      expect(await nextLine()).toBe('asked');
+      // Where this machine is so busy that nobody was asked in time, that is said at once.
+      expect(await Promise.race([nextLine(), probing])).toBe('asked');
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, timeoutMs + 500);
       expect(await probing).toEqual({ kind: 'passed' });
     } finally {

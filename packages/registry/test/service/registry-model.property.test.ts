@@ -483,6 +483,6 @@ test('the registry agrees with a naive one, whatever happens', async () => {
       const comparison = new Comparison();
       for (const step of steps) await comparison.step(step);
     }),
-    { numRuns: Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 200) },
+    { numRuns: Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 80) },
   );
 }, 600_000);

@@ -341,7 +341,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 40, size: 'max' });
-const RUNS = Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 15);
+const RUNS = Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 5);
 const makeDirectory = useTemporaryDirectories();
 
 test('the tree agrees with a naive one, whatever happens', async () => {

@@ -375,7 +375,7 @@ async function run(steps: readonly Step[]): Promise<void> {
 describe('any watcher', () => {
   it('that disconnects, pauses and resumes at random ends with the state of the registry', async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), run), {
-      numRuns: Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 150),
+      numRuns: Number(process.env['MEMBRANE_PROPERTY_RUNS'] ?? 80),
     });
   }, 120_000);
 });
