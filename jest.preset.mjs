@@ -13,6 +13,6 @@ export default {
   setupFilesAfterEnv: ['<rootDir>/../../tools/fail-on-print.mjs'],
   // A guard against what hangs, not a measure: real processes on a busy machine take their time.
   testTimeout: 30_000,
-  // Two packages of one workspace use two cores already; a registry under test wants one of its own.
-  maxWorkers: 2,
+  // One more than a small machine has cores: tests of processes and sockets wait half of the time.
+  maxWorkers: 3,
 };
