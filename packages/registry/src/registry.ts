@@ -8,6 +8,7 @@ import type { EventLogLimits } from './domain/event-log.js';
 import { createHealthChecker } from './health/create-health-checker.js';
 import type { HealthChecker } from './health/health-checker.js';
 import type { ResolveName } from './health/name-lookup.js';
+import { portOf } from './health/probe-policy.js';
 import { createApp } from './http/app.js';
 import { CallRunner } from './http/call-runner.js';
 import { Calls } from './http/calls.js';
@@ -216,7 +217,7 @@ class RegistryProgram implements Registry {
       options: this.#options,
       logger: this.#logger,
       isStoreWritable: () => this.#storeError === undefined,
-      ownPort: () => (this.#url === undefined ? undefined : Number(new URL(this.#url).port)),
+      ownPort: () => (this.#url === undefined ? undefined : portOf(new URL(this.#url))),
       resolveName: this.#parts.resolveName,
     });
     const { hub, reads } = watching;

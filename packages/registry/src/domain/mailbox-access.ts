@@ -42,7 +42,12 @@ export function mayHaveMailOf(
   return instanceId === undefined && findLeaseFault(live, tokenHash, undefined) === undefined;
 }
 
-function isSpared(node: MembraneNode | undefined, collector: Collector): boolean {
-  const own = findAccess(node, collector);
-  return own?.drain != null && node?.instances.some(({ status }) => status === 'active') === true;
+function isSpared(node: MembraneNode | undefined, { instanceId, tokenHash }: Collector): boolean {
+  const own = (node?.instances ?? []).filter((live) =>
+    instanceId === undefined
+      ? findLeaseFault(live, tokenHash, undefined) === undefined
+      : live.instanceId === instanceId,
+  );
+  const isDraining = own.length > 0 && own.every(({ drain }) => drain !== null);
+  return isDraining && node?.instances.some(({ status }) => status === 'active') === true;
 }

@@ -125,6 +125,7 @@ export function findPrimary(node: MembraneNode): Instance | undefined {
   return (
     node.instances.find((instance) => instance.status === 'active') ??
     node.instances.find((instance) => instance.status === 'draining') ??
+    node.instances.find((instance) => !isSilent(instance)) ??
     node.instances[0]
   );
 }

@@ -49,11 +49,18 @@ export class ProbePolicy {
 
   #findFault(url: URL, address: string, isNameAllowed: boolean): string | undefined {
     const { rules, ownPort, ownAddresses } = this.#options;
-    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
     // Some of its answers change what it holds, as those that hand out messages.
-    if (port === ownPort() && (LOOPBACK.has(address) || new AddressList(ownAddresses()).has(address))) {
+    if (
+      portOf(url) === ownPort() &&
+      (LOOPBACK.has(address) || new AddressList(ownAddresses()).has(address))
+    ) {
       return 'it leads to this registry itself';
     }
     return rules.findFault(address, isNameAllowed);
   }
+}
+
+/** Also where the URL leaves it to its scheme. */
+export function portOf({ port, protocol }: URL): number {
+  return Number(port) || (protocol === 'https:' ? 443 : 80);
 }

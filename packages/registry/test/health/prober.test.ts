@@ -160,7 +160,7 @@ describe('a probe', () => {
     const code = `require('node:http').createServer((_, response) => {
       console.log('asked');
       setTimeout(() => response.end('ok'), 100);
-    }).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
+    }).listen(0, '127.0.0.1', function () { console.log(String(this.address().port)); });`;
     const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       const lines = on(createInterface({ input: child.stdout }), 'line');

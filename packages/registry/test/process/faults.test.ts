@@ -12,6 +12,8 @@ import { useTemporaryDirectories } from '../support/temporary-directory.js';
 const makeDirectory = useTemporaryDirectories();
 const startRegistry = useRegistryProcesses();
 const CHAOS = fileURLToPath(new URL('../../../../tools/chaos/chaos.mjs', import.meta.url));
+/** So many that a start has to load them in slices. */
+const LEASES = 6_000;
 
 it('nothing acknowledged is lost, and nothing half done shows, when the registry is killed', async () => {
   const args = [CHAOS, 'crash', '--rounds', '6', '--json'];
@@ -56,11 +58,11 @@ it('a registry that stood still for longer than a lease ends nobody who renews',
   });
 }, 30_000);
 
-it('a restart with 10,000 leases ends nobody who renews on time', async () => {
+it('a restart with thousands of leases ends nobody who renews on time', async () => {
   const data = await makeDirectory();
   const first = await startRegistry(['--port', '0', '--data', data]);
   const intervalMs = 1_000;
-  const ids = Array.from({ length: 10_000 }, (_, index) => `member-${index}`);
+  const ids = Array.from({ length: LEASES }, (_, index) => `member-${index}`);
   const left = [...ids];
   const work = async (): Promise<void> => {
     for (let id = left.pop(); id !== undefined; id = left.pop()) {
@@ -85,7 +87,7 @@ it('a restart with 10,000 leases ends nobody who renews on time', async () => {
     return answer?.status === 200 ? (answer.json as HeartbeatBatchAnswer) : undefined;
   });
   const { url } = await starting;
-  expect(renewed).toEqual({ success: true, renewed: 10_000, failed: [] });
+  expect(renewed).toEqual({ success: true, renewed: LEASES, failed: [] });
   expect(refusals.every((code) => code === 'not_ready')).toBe(true);
   expect(((await send(url, '/status')).json as RegistryStatus).recovering).toBe(true);
   const recovered = await eventually('the first terms are over', async () => {
@@ -93,5 +95,5 @@ it('a restart with 10,000 leases ends nobody who renews on time', async () => {
     const status = (await send(url, '/status')).json as RegistryStatus;
     return status.recovering ? undefined : status;
   });
-  expect(recovered).toMatchObject({ membrane_count: 10_000, counts: { active: 10_000 } });
-}, 60_000);
+  expect(recovered).toMatchObject({ membrane_count: LEASES, counts: { active: LEASES } });
+}, 120_000);
