@@ -257,6 +257,8 @@ function toRelay(target: string): RouteRequest {
 
 /** Who is well first, who drains last; the registry's order among equals. */
 function inOrder<Instance extends Reachable>(instances: readonly Instance[]): readonly Instance[] {
-  const rank = { active: 0, unhealthy: 1, draining: 2 };
-  return [...instances].sort((one, other) => rank[one.status] - rank[other.status]);
+  const ranks = { active: 0, unhealthy: 1, draining: 2 };
+  // Silence shows also where it drains.
+  const rankOf = ({ status, drain }: Instance): number => ranks[status] + (drain === undefined ? 0 : 2);
+  return [...instances].sort((one, other) => rankOf(one) - rankOf(other));
 }

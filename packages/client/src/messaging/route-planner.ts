@@ -4,7 +4,7 @@ import type { RouteAddress } from '../transports/transport.js';
 /** A record of the registry, or as much of it as a plan needs. */
 export type Reachable = Pick<
   CamelCased<MembraneRecord>,
-  'id' | 'instanceId' | 'endpoint' | 'communicationMode' | 'endpoints' | 'relay' | 'status'
+  'id' | 'instanceId' | 'endpoint' | 'communicationMode' | 'endpoints' | 'relay' | 'status' | 'drain'
 >;
 
 /** What the sender shares with others, by mode; undefined where it cannot use the mode. */

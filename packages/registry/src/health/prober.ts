@@ -69,7 +69,8 @@ export class Prober {
     let addresses: readonly LookupAddress[] | undefined;
     try {
       addresses = family === 0 ? await names.find(host, signal) : [{ address: host, family }];
-    } catch {
+    } catch (error) {
+      if (isOwnTrouble(error)) return { kind: 'unknown' };
       return { kind: 'failed', reason: 'its name cannot be resolved' };
     }
     if (addresses === undefined || signal.aborted) return { kind: 'unknown' };
@@ -117,7 +118,8 @@ function get(url: URL, addresses: readonly LookupAddress[], signal: AbortSignal)
       });
     });
     request.on('error', (error: NodeJS.ErrnoException) => {
-      if (outcome.kind === 'failed') outcome = { kind: 'failed', reason: explainError(error) };
+      if (isOwnTrouble(error)) outcome = { kind: 'unknown' };
+      else if (outcome.kind === 'failed') outcome = { kind: 'failed', reason: explainError(error) };
     });
     request.on('close', () => {
       resolve(outcome);
@@ -131,11 +133,23 @@ function explainStatus(status: number): string {
   return `it answered ${status}${isRedirect ? ', and redirects are not followed' : ''}`;
 }
 
+/** Of this machine: its name server or network is away, or it has no more sockets. That says nothing of others. */
+const OWN_TROUBLES: ReadonlySet<unknown> = new Set([
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENFILE',
+]);
+
+function isOwnTrouble(error: unknown): boolean {
+  return OWN_TROUBLES.has((error as NodeJS.ErrnoException | undefined)?.code);
+}
+
 const EXPLANATIONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'it refused the connection',
   ECONNRESET: 'it closed the connection without an answer',
   EHOSTUNREACH: 'its host cannot be reached',
-  ENETUNREACH: 'its network cannot be reached',
   ETIMEDOUT: 'it did not take the connection',
 };
 

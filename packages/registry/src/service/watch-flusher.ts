@@ -83,7 +83,21 @@ export class WatchFlusher {
     if (!this.#sendDue()) this.#work.add(this.#sendDue);
   };
 
-  readonly #sendDue = (): boolean => {
+  readonly #sendDue = (): boolean => this.#goOn(this.#sendDue, () => this.#sendSomeDue());
+
+  readonly #deliver = (): boolean => this.#goOn(this.#deliver, () => this.#deliverSome());
+
+  /** What fails with one watcher must not end the work for all others. */
+  #goOn(step: () => boolean, work: () => boolean): boolean {
+    try {
+      return work();
+    } catch (error) {
+      this.#work.add(step);
+      throw error;
+    }
+  }
+
+  #sendSomeDue(): boolean {
     let left = STEP_WRITES;
     for (const feed of this.#due) {
       this.#send(feed, true);
@@ -93,7 +107,7 @@ export class WatchFlusher {
     if (this.#due.size > 0) return false;
     this.#endRoundIfOver();
     return true;
-  };
+  }
 
   #endRoundIfOver(): void {
     if (this.#roundLeft > 0 || this.#due.size > 0) return;
@@ -117,7 +131,7 @@ export class WatchFlusher {
     this.#work.add(this.#deliver);
   }
 
-  readonly #deliver = (): boolean => {
+  #deliverSome(): boolean {
     let left = STEP_WRITES;
     let done = 0;
     for (const delivery of this.#deliveries) {
@@ -139,5 +153,5 @@ export class WatchFlusher {
     this.#deliveries = this.#deliveries.slice(done);
     this.#isDelivering = this.#deliveries.length > 0;
     return !this.#isDelivering;
-  };
+  }
 }
