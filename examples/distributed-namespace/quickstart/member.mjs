@@ -7,7 +7,7 @@ const [id, parent] = process.argv.slice(2);
 
 const client = createNamespaceClient(id, {
   parent,
-  heartbeatIntervalMs: 500,
+  heartbeatIntervalMs: 1_000,
   metadata: { pid: process.pid },
 });
 client.onMessage(({ sender, payload }) => {

@@ -173,7 +173,7 @@ try {
   );
 
   say(
-    'The lamp is killed. It promised a heartbeat every 0.5 s: after two of them missed it is unhealthy ...',
+    'The lamp is killed. It promised a heartbeat every second: after two of them missed it is unhealthy ...',
   );
   lamp.kill('SIGKILL');
   await until('the lamp is unhealthy', async () => (await client.discover('lamp'))?.status === 'unhealthy');

@@ -12,15 +12,16 @@ export interface JournalPage {
 export async function* readJournal(
   registry: RegistryApi,
   { since, ...filter }: EventsFilter,
+  signal?: AbortSignal,
 ): AsyncGenerator<JournalPage, undefined> {
   if (since === undefined) {
-    yield await registry.journal(filter);
+    yield await registry.journal(filter, { signal });
     return;
   }
   const { LIMITS } = await import('@membrane/protocol');
   const limit = LIMITS.maxPageSize;
   for (let from = since; ;) {
-    const { events, revision } = await registry.journal({ ...filter, since: from, limit });
+    const { events, revision } = await registry.journal({ ...filter, since: from, limit }, { signal });
     const last = events.at(-1)?.revision;
     if (events.length < limit || last === undefined) {
       yield { events, revision };

@@ -68,14 +68,19 @@ export async function childrenOf(registry: RegistryApi, id: string): Promise<Rea
   return new Set((await registry.listMembranes({ parent: id })).map((child) => child.id));
 }
 
-/** Who has the children now that a change has ended a membrane, by the journal; null: they are roots. */
+/**
+ * Who has the children now that a change has ended a membrane, by the journal; null: they are roots; undefined: it cannot
+ * be read.
+ */
 export async function heirAt(
   registry: RegistryApi,
   id: string,
   { revision }: TreeChange,
-): Promise<string | null> {
+): Promise<string | null | undefined> {
   const { LIMITS } = await import('@membrane/protocol');
   const limit = LIMITS.maxInstancesPerId + 1;
-  const events = await registry.events({ membrane: id, since: revision - 1, limit });
+  // It is done: that nobody can say more of it now must not look like a failure.
+  const events = await registry.events({ membrane: id, since: revision - 1, limit }).catch(() => undefined);
+  if (events === undefined) return undefined;
   return events.find((one) => one.event === 'dissolved' && one.revision === revision)?.after?.heir ?? null;
 }

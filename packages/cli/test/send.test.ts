@@ -149,7 +149,7 @@ describe('send', () => {
   it('exits by 6 where nobody has handled it in time', async () => {
     const user = await begin();
     await registerAt(user.registry.url, { id: 'oven' });
-    const args = ['send', 'oven', 'now', '--wait-for', 'processed', '--timeout', '300ms'];
+    const args = ['send', 'oven', 'now', '--wait-for', 'processed', '--timeout', '2s'];
     const { code, stdout, stderr } = await user.membrane([...args, '--debug']);
     expect([code, stdout]).toEqual([6, '']);
     expectWords(stderr);

@@ -97,14 +97,16 @@ export class MembraneFinder {
     const instance = await this.pick(id, options);
     if (instance === undefined) throw new MembraneError('not_found', `there is no membrane "${id}"`);
     const end = this.#parts.balancer.begin(instance);
+    let isFault = false;
     try {
-      const result = await work(instance);
-      end(false);
-      return result;
+      return await work(instance);
     } catch (error) {
       const { signal, isFailure } = options;
-      end(isFailure?.(error) ?? !isAbort(error, signal));
+      isFault = !isAbort(error, signal);
+      if (isFailure !== undefined) isFault = isFailure(error);
       throw error;
+    } finally {
+      end(isFault);
     }
   }
 
@@ -131,5 +133,5 @@ export class MembraneFinder {
 }
 
 function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true || (error instanceof Error && error.name === 'AbortError');
+  return signal?.aborted === true || (error as { name?: unknown } | null)?.name === 'AbortError';
 }

@@ -34,7 +34,8 @@ export function dissolveCommand(output: Output): CommandModule<GlobalArguments, 
   };
 }
 
-function describe(id: string, count: number, heir: string | null): string {
+function describe(id: string, count: number, heir: string | null | undefined): string {
+  if (heir === undefined) return `"${id}" is dissolved`;
   const children = count === 1 ? 'its child' : `its ${count} children`;
   if (heir === null) {
     if (count === 0) return `"${id}" is dissolved; it had no children`;

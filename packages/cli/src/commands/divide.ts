@@ -46,7 +46,7 @@ export function divideCommand(output: Output): CommandModule<GlobalArguments, Di
         async (registry) => {
           const children = args.json ? new Set<string>() : await childrenOf(registry, id);
           const answer = await registry.divide({ id, heirs, ...ifRevision });
-          const others = [...children].filter((child) => !(child in heirs)).length;
+          const others = [...children].filter((child) => !Object.hasOwn(heirs, child)).length;
           return {
             answer,
             describe: async () => describe(id, heirs, others, await heirAt(registry, id, answer)),
@@ -62,14 +62,15 @@ function describe(
   id: string,
   heirs: Readonly<Record<string, string>>,
   others: number,
-  parent: string | null,
+  parent: string | null | undefined,
 ): string {
   const named = Object.entries(heirs);
   const given = named.slice(0, MAX_NAMED_CHILDREN).map(([child, heir]) => `"${child}" to "${heir}"`);
   if (named.length > given.length) given.push(`${named.length - given.length} more as named`);
   if (others > 0) {
     const children = others === 1 ? 'the other child' : `the other ${others} children`;
-    given.push(parent === null ? `${children} to the top` : `${children} to "${parent}"`);
+    const place = parent === undefined ? 'its parent' : `"${parent ?? ''}"`;
+    given.push(`${children} to ${parent === null ? 'the top' : place}`);
   }
   return `"${id}" is divided: ${given.join(', ')}; its messages to "${named[0]?.[1] ?? ''}"`;
 }

@@ -103,10 +103,17 @@ async function followJournal(
   abortWhenTold(ended);
   const printer = await createPrinter(output, json);
   let since: string | undefined;
-  for await (const { events, revision, cutRevision } of readJournal(client.registry, filter)) {
-    await printer.print(events);
-    sayCut(cutRevision, output);
-    since = revision;
+  const { signal } = ended;
+  try {
+    for await (const { events, revision, cutRevision } of readJournal(client.registry, filter, signal)) {
+      signal.throwIfAborted();
+      await printer.print(events);
+      sayCut(cutRevision, output);
+      since = revision;
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
   }
   const ids = name === undefined ? undefined : [name];
   const options = { ids, since, ended, outage: new OutageWords(output), hasAnswered: true };

@@ -48,7 +48,15 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** These say that an instance is not well; others, that a message is not. */
-const FAULTS_OF_RECEIVERS: ReadonlySet<ErrorCode> = new Set(['not_delivered', 'inbox_full', 'no_handler']);
+const FAULTS_OF_RECEIVERS: ReadonlySet<ErrorCode> = new Set([
+  'not_delivered',
+  'inbox_full',
+  'no_handler',
+  'handler_failed',
+  'internal_error',
+  'client_closed',
+  'wrong_receiver',
+]);
 
 /** So long a route is given at least before its silence until the deadline of a message counts against it. */
 const FAIR_TRY_MS = 1_000;

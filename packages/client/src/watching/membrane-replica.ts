@@ -62,6 +62,7 @@ export class MembraneReplica {
   /** Undefined while it follows. */
   #brokenSinceMs: number | undefined;
   #heardAtMs = 0;
+  #isRefused = false;
   #running: Promise<void> | undefined;
 
   constructor(parts: MembraneReplicaParts) {
@@ -76,6 +77,12 @@ export class MembraneReplica {
   async stop(): Promise<void> {
     this.#ended.abort(new MembraneError('client_closed', 'this client was closed'));
     await this.#running;
+  }
+
+  /** A registry answers, but not what changes: whoever wants to know something asks it. */
+  noteRefusal(): void {
+    this.noteConnection(false);
+    this.#isRefused = true;
   }
 
   /** Tells that no registry answers, or that one does again. */
@@ -122,7 +129,7 @@ export class MembraneReplica {
    * subtree, or is its top, whose parent it does not follow, or it is stale and cannot know who came since.
    */
   get(id: string): FoundMembrane | 'absent' | 'unknown' {
-    if (id === this.#parts.subtree) return 'unknown';
+    if (id === this.#parts.subtree || this.#isRefused) return 'unknown';
     const found = this.#table?.get(id);
     const isStale = this.#ageMs > 0;
     if (found !== undefined) return isStale ? { ...found, isStale } : found;
@@ -151,6 +158,7 @@ export class MembraneReplica {
   }
 
   #noteHeard(): void {
+    this.#isRefused = false;
     this.#brokenSinceMs = undefined;
     this.#heardAtMs = this.#parts.clock.monotonicMs();
   }

@@ -2,6 +2,7 @@ import type { MembraneError } from '@membrane/protocol';
 import { systemClock } from '../clock.js';
 import { ProcessHold } from '../process-hold.js';
 import type { RegistryApi } from '../registry-api.js';
+import { tellsOfAbsence } from '../resolver.js';
 import { toMembraneError } from '../to-membrane-error.js';
 import { MembraneReplica } from './membrane-replica.js';
 import { watchChanges, type WatchedEvent, type WatchFilter, type WatchPosition } from './watch.js';
@@ -91,8 +92,12 @@ export class Watching {
           open: (query, limit) => background.openWatch(query, { signal: limit }),
           clock: systemClock,
           random: Math.random,
-          onFailure: () => {
-            replica.noteConnection(false);
+          onFailure: (error) => {
+            if (tellsOfAbsence(error)) replica.noteConnection(false);
+            else {
+              replica.noteRefusal();
+              onFailure(error);
+            }
           },
         },
         { subtree, since, signal },

@@ -169,6 +169,16 @@ describe('a replica', () => {
     await replica.stop();
   });
 
+  it('leaves it to the registry where that answers, but does not tell what changes', async () => {
+    const { replica, tell } = begin([[record('oven')]]);
+    await replica.ready();
+    replica.noteRefusal();
+    expect([replica.get('oven'), replica.last('oven')]).toMatchObject(['unknown', { isStale: true }]);
+    await tell(position('log:2'));
+    expect(replica.get('oven')).toMatchObject({ isStale: false });
+    await replica.stop();
+  });
+
   it('is stale where the registry has fallen silent, whatever its connection says', async () => {
     const { replica, clock, tell } = begin([[record('oven')]]);
     await replica.ready();
