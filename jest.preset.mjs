@@ -12,7 +12,7 @@ export default {
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: '<rootDir>/tsconfig.test.json' }] },
   setupFilesAfterEnv: ['<rootDir>/../../tools/fail-on-print.mjs'],
   // A guard against what hangs, not a measure: real processes on a busy machine take their time.
-  testTimeout: 30_000,
-  // One more than a small machine has cores: tests of processes and sockets wait half of the time.
-  maxWorkers: 3,
+  testTimeout: 60_000,
+  // A registry under test wants a core of its own.
+  maxWorkers: 2,
 };

@@ -89,7 +89,7 @@ describe('a process that registers without a line of code', () => {
     expect(app.said.stderr).toMatch(
       /^\(node:\d+\) MembraneWarning: no registry answers at \S+ \(ECONNREFUSED\); "oven" goes on trying\n[^\n]*--trace-warnings[^\n]*\n$/,
     );
-  }, 30_000);
+  });
 
   it.each(['SIGTERM', undefined] as const)(
     'is held up for half a second at most by a registry that hangs (%s)',
@@ -114,7 +114,7 @@ describe('a process that registers without a line of code', () => {
     app.child.stdin?.end();
     expect(await app.ended).toBe(0);
     expect(await namesOf(url)).toEqual(['registered', 'registered']);
-  }, 30_000);
+  });
 
   it('may be a tree of processes: those below do not register the same name', async () => {
     const { url } = await startRegistry();

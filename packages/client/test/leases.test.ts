@@ -150,7 +150,7 @@ describe('a registration', () => {
     expect(sent).toBeGreaterThanOrEqual(3);
     expect(sent).toBeLessThanOrEqual(Math.ceil(periods) + 1);
     expect(members.every(({ events }) => events.length === 1)).toBe(true);
-  }, 30_000);
+  });
 
   it('is called off by an abort, by deregister and by close', async () => {
     const nobody = { registryUrl: 'http://127.0.0.1:9' };
@@ -180,7 +180,7 @@ describe('a registration', () => {
     // Such as a warning that listeners pile up.
     expect(said.stderr).toBe('');
     expect(await idsAt(url)).toEqual([]);
-  }, 30_000);
+  });
 });
 
 describe('the registry', () => {
@@ -200,7 +200,7 @@ describe('the registry', () => {
     expect(events).toEqual(['registered', 'registryUnreachable', 'leaseLost', 'registryReachable']);
     expect(await client.discover('oven')).toMatchObject({ incarnation, status: 'active' });
     expect((await client.status()).state).toBe('held');
-  }, 30_000);
+  });
 
   it('comes back without its data: everybody registers again by themselves', async () => {
     const registry = await startRegistry();
@@ -212,7 +212,7 @@ describe('the registry', () => {
     expect(await client.discover('oven')).toMatchObject({ metadata: { heat: 3 } });
     expect(events.at(-1)).toBe('registered');
     expect(events.filter((name) => name === 'leaseLost')).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('is away at first: a registration with patience is made when it comes', async () => {
     const registry = await startRegistry();
@@ -228,7 +228,7 @@ describe('the registry', () => {
     await startRegistry({ port: registry.port });
     expect(await registered).toMatchObject({ id: 'oven' });
     expect(events).toEqual(['registryUnreachable', 'registered', 'registryReachable']);
-  }, 30_000);
+  });
 
   it('loses an answer after it did what it was asked: it is done once', async () => {
     const registry = await startRegistry();
@@ -306,7 +306,7 @@ describe('the registry', () => {
     await eventually('it is renewed', () => renewals() > before);
     expect(await client.discover('oven')).toMatchObject({ incarnation });
     expect(events.filter((name) => name === 'registered')).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('fails, and another one of the list takes its place', async () => {
     const first = await startRegistry();
@@ -323,7 +323,7 @@ describe('the registry', () => {
     expect(client.registry.url).toBe(second.url);
     // Never out of reach: there was always one that answered.
     expect(events).toEqual(['registered', 'leaseLost', 'registered']);
-  }, 30_000);
+  });
 });
 
 describe('a name', () => {
@@ -342,7 +342,7 @@ describe('a name', () => {
     expect(newer.said.stdout).not.toContain('superseded');
     expect(await idsAt(url)).toEqual(['oven']);
     expect(events).toEqual(['registered', 'superseded']);
-  }, 30_000);
+  });
 
   it('is taken over by another client of the same process', async () => {
     const { url } = await startRegistry();
@@ -383,7 +383,7 @@ describe('a name', () => {
       /registered[^]*leaseLost not_registered\n[^]*registered/.test(said.stdout),
     );
     expect(await idsAt(url)).toEqual(['oven']);
-  }, 30_000);
+  });
 });
 
 describe('a listener that throws', () => {

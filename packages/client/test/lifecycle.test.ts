@@ -69,7 +69,7 @@ describe('a client', () => {
     // Whose call was answered first is left open.
     expect(second.events.toSorted()).toEqual(['registered', 'registryReachable', 'registryUnreachable']);
     expect(first.events.filter((name) => name === 'registryUnreachable')).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('goes on trying in the background when a change is refused meanwhile', async () => {
     const registry = await startRegistry();
@@ -83,7 +83,7 @@ describe('a client', () => {
     await startRegistry({ port: registry.port });
     expect(await patient).toMatchObject({ id: 'oven' });
     expect(await journalOf(registry.url, 'oven')).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('waits for a registry that hangs no longer than it was told', async () => {
     const registry = await startRegistry();

@@ -34,7 +34,7 @@ it('a full disk refuses changes and ends no lease, and when it has room again al
     execFileSync('umount', [disk]);
     await rm(disk, { recursive: true });
   }
-}, 30_000);
+});
 
 it('a full disk refuses mail, hands out what there is, and has all of it when it has room again', async () => {
   const disk = await mountSmallDisk();
@@ -70,7 +70,7 @@ it('a full disk refuses mail, hands out what there is, and has all of it when it
     execFileSync('umount', [disk]);
     await rm(disk, { recursive: true });
   }
-}, 30_000);
+});
 
 async function fillAndEmpty(disk: string, url: string): Promise<void> {
   const register = (id: string, rest: object = {}): ReturnType<typeof send> =>
