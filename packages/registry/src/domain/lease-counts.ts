@@ -1,6 +1,7 @@
 import type { NodeChange } from './change.js';
 import { TOP } from './change-scopes.js';
 import { isSilent, type MembraneNode } from './membrane-node.js';
+import { ShardedMap } from './sharded-map.js';
 import type { TreeView } from './state-view.js';
 
 /** Leases of an id and of everything below it; of `TOP`, of the namespace. */
@@ -29,13 +30,16 @@ type Numbers = Pick<SubtreeLeases, 'n' | 's' | 'held'>;
  * silent or is back, and none where one renews. A subtree that moves takes its numbers from the old ancestors to the
  * new ones. There is an entry for each subtree that has a lease, and no other.
  *
+ * Most subtrees are a single active lease. Such an id has no entry of its own, for the sake of memory: the one of its
+ * parent stands in its place, which is known by its id.
+ *
  * A grave hands its numbers on to its heir, as its children do who name it: so a dissolution moves none of them, and
  * rewriting them later changes no number that anybody sees. Only those that a division gave to somebody by name are
  * counted there at once.
  */
 export class LeaseCounts {
   readonly #tree: TreeView;
-  readonly #namespaces = new Map<string, Map<string, Entry>>();
+  readonly #namespaces = new Map<string, ShardedMap<Entry>>();
 
   /** `tree` is the committed one. */
   constructor(tree: TreeView) {
@@ -44,14 +48,14 @@ export class LeaseCounts {
 
   /** The subtree of an id, or with `TOP` the namespace. One that was dissolved has none. */
   of(namespace: string, id: string): SubtreeLeases {
-    const entry = this.#namespaces.get(namespace)?.get(id);
+    const entry = this.#find(namespace, id);
     return entry === undefined || entry.isGrave ? { id, n: 0, s: 0, held: 0 } : entry;
   }
 
   /** Every subtree that a lease of this id is in: its own, those of its ancestors, and last the namespace. */
   above(namespace: string, id: string): SubtreeLeases[] {
     const above: SubtreeLeases[] = [];
-    let entry = this.#namespaces.get(namespace)?.get(id);
+    let entry = this.#find(namespace, id);
     for (; entry !== undefined; entry = entry.parent) if (!entry.isGrave) above.push(entry);
     return above;
   }
@@ -70,11 +74,32 @@ export class LeaseCounts {
       const n = (after?.instances.length ?? 0) - (before?.instances.length ?? 0);
       this.#add(namespace, id, { n, s: countSilent(after) - countSilent(before), held: 0 });
     }
+    // Not before all are counted: until then the tree is ahead of the numbers.
+    for (const { before, after } of nodes) {
+      const node = after ?? before;
+      if (node !== undefined) this.#release(node.namespace, node.id);
+    }
   }
 
   /** A lease of this id is kept beyond its end, or (-1) is not any more. */
   addHeld(namespace: string, id: string, held: 1 | -1): void {
     this.#add(namespace, id, { n: 0, s: 0, held });
+  }
+
+  /** The entry of an id, or what would be in it. */
+  #find(namespace: string, id: string): Entry | undefined {
+    const entry = this.#namespaces.get(namespace)?.get(id);
+    return entry === undefined || entry.id === id ? entry : toOwn(id, entry);
+  }
+
+  /** The entry goes where its parent's can stand in its place. */
+  #release(namespace: string, id: string): void {
+    const entries = this.#namespaces.get(namespace);
+    const entry = entries?.get(id);
+    if (entries === undefined || entry?.id !== id || entry.parent === undefined || entry.isGrave) return;
+    // One in all and one of its own: none is counted below it.
+    const isSingle = entry.n === 1 && this.#tree.node(namespace, id)?.instances.length === 1;
+    if (isSingle && entry.s === 0 && entry.held === 0) entries.set(id, entry.parent);
   }
 
   #isGrave(namespace: string, id: string): boolean {
@@ -98,8 +123,8 @@ export class LeaseCounts {
 
   /** It may have another parent now, or be a grave. */
   #relink(namespace: string, id: string): void {
-    const entry = this.#namespaces.get(namespace)?.get(id);
-    if (entry === undefined) return;
+    if (this.#namespaces.get(namespace)?.has(id) !== true) return;
+    const entry = this.#entryOf(namespace, id);
     entry.isGrave = this.#isGrave(namespace, id);
     const parent = this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
     const previous = entry.parent;
@@ -115,15 +140,19 @@ export class LeaseCounts {
   #entryOf(namespace: string, id: string): Entry {
     let entries = this.#namespaces.get(namespace);
     if (entries === undefined) {
-      entries = new Map();
+      entries = new ShardedMap();
       this.#namespaces.set(namespace, entries);
     }
-    let entry = entries.get(id);
-    if (entry === undefined) {
+    const found = entries.get(id);
+    if (found?.id === id) return found;
+    let entry: Entry;
+    if (found === undefined) {
       const parent = id === TOP ? undefined : this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
       entry = { id, n: 0, s: 0, held: 0, parent, isGrave: this.#isGrave(namespace, id) };
-      entries.set(id, entry);
+    } else {
+      entry = toOwn(id, found);
     }
+    entries.set(id, entry);
     return entry;
   }
 
@@ -132,6 +161,11 @@ export class LeaseCounts {
     entries?.delete(id);
     if (entries?.size === 0) this.#namespaces.delete(namespace);
   }
+}
+
+/** Of an id in whose place its parent's entry stands. */
+function toOwn(id: string, parent: Entry): Entry {
+  return { id, n: 1, s: 0, held: 0, parent, isGrave: false };
 }
 
 /** Where the numbers of an id are added: at its parent, or at a grave that hands them on to the parent. */

@@ -1,6 +1,7 @@
 import { ExpiryWheel, type WheelItem } from './expiry-wheel.js';
 import { findLeaseFault, type LeaseFault } from './lease-fault.js';
 import { isSilent, type Instance } from './membrane-node.js';
+import { ShardedMap } from './sharded-map.js';
 
 /** Silence of this many intervals makes a lease unhealthy, then ends it. */
 export const UNHEALTHY_AFTER_INTERVALS = 2;
@@ -36,12 +37,17 @@ export function leaseKey(namespace: string, id: string, instanceId: string): str
   return instanceId === 'default' ? `${namespace}/${id}` : `${namespace}/${id}/${instanceId}`;
 }
 
+/** Nearly every id has one instance: only where there are several is there a map of them. */
+type LeasesOfId = Lease | Map<string, Lease>;
+
 /**
  * Who is alive, by the lease clock. Renewing writes one number; the wheel finds out when it next looks at the lease.
  */
 export class LeaseTable {
-  readonly #leases = new Map<string, Lease>();
+  /** By namespace, then by id. */
+  readonly #namespaces = new Map<string, ShardedMap<LeasesOfId>>();
   readonly #wheel: ExpiryWheel<Lease>;
+  #size = 0;
 
   /** `tickMs` is how often `advance` is going to be called. */
   constructor(tickMs: number, nowMs: number) {
@@ -49,11 +55,13 @@ export class LeaseTable {
   }
 
   get size(): number {
-    return this.#leases.size;
+    return this.#size;
   }
 
   get(namespace: string, id: string, instanceId: string): Lease | undefined {
-    return this.#leases.get(leaseKey(namespace, id, instanceId));
+    const found = this.#namespaces.get(namespace)?.get(id);
+    if (found instanceof Map) return found.get(instanceId);
+    return found?.instance.instanceId === instanceId ? found : undefined;
   }
 
   /** A new lease, or a new incarnation of one, renewed at `renewedAtMs`. */
@@ -69,7 +77,7 @@ export class LeaseTable {
       bucket: undefined,
       position: 0,
     };
-    this.#leases.set(leaseKey(namespace, id, instance.instanceId), lease);
+    this.#add(lease);
     this.#wheel.schedule(lease, dueAtMs(lease));
   }
 
@@ -80,10 +88,9 @@ export class LeaseTable {
   }
 
   end(namespace: string, id: string, instanceId: string): void {
-    const key = leaseKey(namespace, id, instanceId);
-    const lease = this.#leases.get(key);
+    const lease = this.get(namespace, id, instanceId);
     if (lease === undefined) return;
-    this.#leases.delete(key);
+    this.#remove(lease);
     this.#wheel.remove(lease);
   }
 
@@ -96,12 +103,8 @@ export class LeaseTable {
     incarnation: number | undefined,
     nowMs: number,
   ): Renewal {
-    const lease = this.#leases.get(leaseKey(namespace, id, instanceId));
-    if (lease === undefined || lease.ending) return 'not_registered';
-    const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
-    if (fault !== undefined) return fault;
-    extendLease(lease, nowMs);
-    return isSilent(lease.instance) ? 'recovered' : 'renewed';
+    const lease = this.get(namespace, id, instanceId);
+    return lease === undefined ? 'not_registered' : renewLease(lease, tokenHash, incarnation, nowMs);
   }
 
   /**
@@ -128,6 +131,44 @@ export class LeaseTable {
   isCurrent(lease: Lease): boolean {
     return this.get(lease.namespace, lease.id, lease.instance.instanceId) === lease;
   }
+
+  #add(lease: Lease): void {
+    const { namespace, id, instance } = lease;
+    let leases = this.#namespaces.get(namespace);
+    if (leases === undefined) {
+      leases = new ShardedMap();
+      this.#namespaces.set(namespace, leases);
+    }
+    const found = leases.get(id);
+    if (found === undefined) leases.set(id, lease);
+    else if (found instanceof Map) found.set(instance.instanceId, lease);
+    else leases.set(id, new Map([[found.instance.instanceId, found], [instance.instanceId, lease]]));
+    this.#size += 1;
+  }
+
+  #remove({ namespace, id, instance }: Lease): void {
+    const leases = this.#namespaces.get(namespace);
+    const found = leases?.get(id);
+    if (leases === undefined || found === undefined) return;
+    if (found instanceof Map) found.delete(instance.instanceId);
+    if (!(found instanceof Map) || found.size === 0) leases.delete(id);
+    if (leases.size === 0) this.#namespaces.delete(namespace);
+    this.#size -= 1;
+  }
+}
+
+/** Renews, or says why not. */
+export function renewLease(
+  lease: Lease,
+  tokenHash: string | null,
+  incarnation: number | undefined,
+  nowMs: number,
+): Renewal {
+  if (lease.ending) return 'not_registered';
+  const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
+  if (fault !== undefined) return fault;
+  extendLease(lease, nowMs);
+  return isSilent(lease.instance) ? 'recovered' : 'renewed';
 }
 
 /**

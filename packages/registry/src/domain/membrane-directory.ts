@@ -1,23 +1,25 @@
 import type { StatusCounts } from '@membrane/protocol';
 import type { NodeChange } from './change.js';
 import { CreationOrder } from './creation-order.js';
+import { IdSets, type Ids } from './id-sets.js';
 import type { MembraneNode } from './membrane-node.js';
+import { ShardedMap } from './sharded-map.js';
 import type { TreeView } from './state-view.js';
 import { heirsIn } from './tombstone.js';
 import { TreeHeights } from './tree-heights.js';
 import { isPresent } from './tree-walk.js';
 
 interface NamespaceState {
-  readonly nodes: Map<string, MembraneNode>;
+  readonly nodes: ShardedMap<MembraneNode>;
   /** Ids by the parent they name, which need not exist. */
-  readonly children: Map<string, Set<string>>;
+  readonly children: IdSets;
   /** Ids of the dissolved by whom their tombstones name. */
-  readonly graves: Map<string, Set<string>>;
+  readonly graves: IdSets;
   readonly order: CreationOrder;
   readonly counts: StatusCounts;
 }
 
-const NO_IDS: ReadonlySet<string> = new Set();
+const NO_IDS: Ids = new Set();
 
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
 export class MembraneDirectory implements TreeView {
@@ -28,11 +30,11 @@ export class MembraneDirectory implements TreeView {
     return this.#namespaces.get(namespace)?.nodes.get(id);
   }
 
-  childIds(namespace: string, id: string): ReadonlySet<string> {
+  childIds(namespace: string, id: string): Ids {
     return this.#namespaces.get(namespace)?.children.get(id) ?? NO_IDS;
   }
 
-  graveIds(namespace: string, id: string): ReadonlySet<string> {
+  graveIds(namespace: string, id: string): Ids {
     return this.#namespaces.get(namespace)?.graves.get(id) ?? NO_IDS;
   }
 
@@ -73,8 +75,10 @@ export class MembraneDirectory implements TreeView {
     for (const { status } of before?.instances ?? []) state.counts[status] -= 1;
     for (const { status } of after?.instances ?? []) state.counts[status] += 1;
     if (before !== undefined && before.parent !== after?.parent) {
-      remove(state.children, before.parent, before.id);
-      if (before.parent !== null) this.#forgetHeight(state, node.namespace, before.parent);
+      if (before.parent !== null) {
+        state.children.remove(before.parent, before.id);
+        this.#forgetHeight(state, node.namespace, before.parent);
+      }
     }
     if (before?.tombstone !== after?.tombstone) {
       reindexGraves(state, before, after);
@@ -89,7 +93,7 @@ export class MembraneDirectory implements TreeView {
     }
     state.nodes.set(after.id, after);
     if (before === undefined) state.order.append(after.createdRevision, after.id);
-    if (before?.parent !== after.parent) add(state.children, after.parent, after.id);
+    if (after.parent !== null && before?.parent !== after.parent) state.children.add(after.parent, after.id);
     this.#heights.note(this, { before, after });
   }
 
@@ -101,9 +105,9 @@ export class MembraneDirectory implements TreeView {
     let state = this.#namespaces.get(namespace);
     if (state === undefined) {
       state = {
-        nodes: new Map(),
-        children: new Map(),
-        graves: new Map(),
+        nodes: new ShardedMap(),
+        children: new IdSets(),
+        graves: new IdSets(),
         order: new CreationOrder(),
         counts: { active: 0, unhealthy: 0, draining: 0 },
       };
@@ -119,20 +123,6 @@ function reindexGraves(
   after: MembraneNode | undefined,
 ): void {
   if (before?.tombstone != null)
-    for (const heir of heirsIn(before.tombstone)) remove(graves, heir, before.id);
-  if (after?.tombstone != null) for (const heir of heirsIn(after.tombstone)) add(graves, heir, after.id);
-}
-
-function add(index: Map<string, Set<string>>, key: string | null, id: string): void {
-  if (key === null) return;
-  const ids = index.get(key);
-  if (ids === undefined) index.set(key, new Set([id]));
-  else ids.add(id);
-}
-
-function remove(index: Map<string, Set<string>>, key: string | null, id: string): void {
-  if (key === null) return;
-  const ids = index.get(key);
-  ids?.delete(id);
-  if (ids?.size === 0) index.delete(key);
+    for (const heir of heirsIn(before.tombstone)) graves.remove(heir, before.id);
+  if (after?.tombstone != null) for (const heir of heirsIn(after.tombstone)) graves.add(heir, after.id);
 }

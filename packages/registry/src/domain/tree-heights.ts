@@ -1,5 +1,6 @@
 import { LIMITS } from '@membrane/protocol';
 import type { NodeChange } from './change.js';
+import { ShardedMap } from './sharded-map.js';
 import type { TreeView } from './state-view.js';
 import { heirsIn } from './tombstone.js';
 import { ancestorsOf } from './tree-walk.js';
@@ -20,7 +21,7 @@ const keyOf = (namespace: string, id: string): string => `${namespace}/${id}`;
 export class TreeHeights {
   readonly #base: HeightOf;
   /** Of those with children. */
-  readonly #heights = new Map<string, number>();
+  readonly #heights = new ShardedMap<number>();
 
   /** `base`: what is known of others. */
   constructor(base: HeightOf = () => 1) {

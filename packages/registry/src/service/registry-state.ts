@@ -209,7 +209,6 @@ export class RegistryState {
     this.leaseCounts.apply(nodes);
     if (preservation !== undefined) this.preserved.apply(preservation);
     for (const event of events) this.marks.note(event, revision);
-    for (const { before } of nodes) if (before !== undefined) this.#forgetMarks(before);
     for (const change of mail ?? []) this.mail.apply(change);
     this.eventLog.append({ revision, atMs, events: events.map((event) => stampEvent(event, stampedNodes)) });
     this.#revision = revision;
@@ -283,14 +282,6 @@ export class RegistryState {
     const silentMs = nowMs - renewedAtMs;
     if (isSilent(instance) && silentMs < UNHEALTHY_AFTER_INTERVALS * instance.heartbeatIntervalMs) {
       this.recover(namespace, id, instance.instanceId);
-    }
-  }
-
-  /** Those of an id that nothing is left of, and those of a parent that was only named. */
-  #forgetMarks({ namespace, id, parent }: MembraneNode): void {
-    for (const name of parent === null ? [id] : [id, parent]) {
-      if (this.directory.node(namespace, name) !== undefined) continue;
-      if (this.directory.childIds(namespace, name).size === 0) this.marks.forget(namespace, name);
     }
   }
 

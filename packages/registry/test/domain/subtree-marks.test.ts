@@ -68,39 +68,38 @@ describe('subtree marks', () => {
     const marks = new SubtreeMarks();
     marks.begin(10);
     expect([9, 10].map((since) => marks.isChangedSince(scope('node', 'oven'), since))).toEqual([true, false]);
-    marks.note(event('oven', { before: ['house'] }), 20);
-    marks.forget('default', 'oven');
-    expect([19, 20].map((since) => marks.isChangedSince(scope('node', 'oven'), since))).toEqual([
-      true,
-      false,
-    ]);
-    // Those that are known are known as before.
-    expect(marks.isChangedSince(scope('node', 'house'), 12)).toBe(false);
-    marks.note(event('oven', { after: ['house'] }), 30);
-    expect([19, 29, 30].map((since) => marks.isChangedSince(scope('children', 'oven'), since))).toEqual([
-      true,
-      false,
-      false,
-    ]);
+  });
+
+  it('know of the ids that changed last, however many there are', () => {
+    const marks = new SubtreeMarks(10);
+    for (let revision = 1; revision <= 1_000; revision += 1) {
+      marks.note(event(`worker-${revision}`, { after: ['house'] }), revision);
+    }
+    const known = Array.from({ length: 1_000 }, (_, index) => scope('node', `worker-${index + 1}`)).filter(
+      (each) => !marks.isChangedSince(each, 990),
+    );
+    // Which of those before changed when is not known, only that it was before.
+    expect(known).toHaveLength(990);
+    expect(marks.isChangedSince(scope('node', 'worker-999'), 998)).toBe(true);
+    expect(marks.isChangedSince(scope('node', 'worker-999'), 999)).toBe(false);
+    expect(marks.isChangedSince(scope('node', 'worker-1'), 500)).toBe(true);
+    expect(marks.isChangedSince(scope('subtree', 'house'), 999)).toBe(true);
+    expect(marks.isChangedSince(scope('subtree', 'garden'), 999)).toBe(false);
   });
 
   it('never call something unchanged that an event has changed', () => {
     const id = fc.constantFrom('a', 'b', 'c', 'd');
     const ancestors = fc.option(fc.uniqueArray(id, { maxLength: 3 }), { nil: undefined });
-    const step = fc.oneof(fc.record({ id, before: ancestors, after: ancestors }), fc.record({ forget: id }));
+    const step = fc.record({ id, before: ancestors, after: ancestors });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.nat(45), (steps, since) => {
-        const marks = new SubtreeMarks();
+        const marks = new SubtreeMarks(3);
         const touched = new Map<string, number>();
         const touch = (kind: Scope['kind'], name: string, revision: number): void => {
           touched.set(`${kind} ${name}`, revision);
         };
         for (const [index, each] of steps.entries()) {
           const revision = index + 1;
-          if ('forget' in each) {
-            marks.forget('default', each.forget);
-            continue;
-          }
           const { before, after } = each;
           marks.note(event(each.id, { ...(before && { before }), ...(after && { after }) }), revision);
           touch('node', each.id, revision);
