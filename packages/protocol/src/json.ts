@@ -12,19 +12,15 @@ export function isLongerThan(text: string, maxBytes: number): boolean {
   return utf8.encode(text).length > maxBytes;
 }
 
-/** True where arrays and objects nest more than `maxDepth` levels. Iterative: depth cannot exhaust the stack. */
+/** True where arrays and objects nest more than `maxDepth` levels; it goes no deeper itself. */
 export function isDeeperThan(value: unknown, maxDepth: number): boolean {
-  let level: unknown[] = [value];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    const next: unknown[] = [];
-    for (const item of level) {
-      if (typeof item !== 'object' || item === null) continue;
-      if (depth === maxDepth) return true;
-      for (const child of Array.isArray(item) ? item : Object.values(item)) {
-        if (typeof child === 'object' && child !== null) next.push(child);
-      }
-    }
-    level = next;
+  if (typeof value !== 'object' || value === null) return false;
+  if (maxDepth === 0) return true;
+  if (Array.isArray(value)) return value.some((item) => isDeeperThan(item, maxDepth - 1));
+  // Most values are no objects: no list of them is made.
+  for (const key in value) {
+    const child = (value as Record<string, unknown>)[key];
+    if (typeof child === 'object' && child !== null && isDeeperThan(child, maxDepth - 1)) return true;
   }
   return false;
 }

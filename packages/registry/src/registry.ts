@@ -257,8 +257,9 @@ class RegistryProgram implements Registry {
     await queue.probe();
     this.#abort.signal.throwIfAborted();
     tombstones.start();
+    await checker.start();
+    this.#abort.signal.throwIfAborted();
     ticker.start();
-    checker.start();
     this.#phase = 'ready';
     this.#logger.info(
       {

@@ -66,6 +66,7 @@ export class LeaseCounts {
       const node = after ?? before;
       if (node === undefined) continue;
       const { namespace, id } = node;
+      if (before === undefined && this.#addSingle(node)) continue;
       if (isRelinked(before, after)) {
         this.#relink(namespace, id);
         for (const childId of before?.tombstone?.heirs.keys() ?? []) this.#relink(namespace, childId);
@@ -77,7 +78,7 @@ export class LeaseCounts {
     // Not before all are counted: until then the tree is ahead of the numbers.
     for (const { before, after } of nodes) {
       const node = after ?? before;
-      if (node !== undefined) this.#release(node.namespace, node.id);
+      if (node !== undefined && before !== undefined) this.#release(node.namespace, node.id);
     }
   }
 
@@ -100,6 +101,18 @@ export class LeaseCounts {
     // One in all and one of its own: none is counted below it.
     const isSingle = entry.n === 1 && this.#tree.node(namespace, id)?.instances.length === 1;
     if (isSingle && entry.s === 0 && entry.held === 0) entries.set(id, entry.parent);
+  }
+
+  /** A new node with one active lease, as nearly all are, is counted at its parent at once. False for any other. */
+  #addSingle(node: MembraneNode): boolean {
+    const { namespace, id, tombstone, instances } = node;
+    const [instance] = instances;
+    const isSingle = tombstone === null && instances.length === 1 && instance !== undefined && !isSilent(instance);
+    if (!isSingle || this.#namespaces.get(namespace)?.has(id) === true) return false;
+    const parent = this.#entryOf(namespace, linkOf(this.#tree, namespace, id, node));
+    this.#namespaces.get(namespace)?.set(id, parent);
+    this.#addFrom(namespace, parent, { n: 1, s: 0, held: 0 });
+    return true;
   }
 
   #isGrave(namespace: string, id: string): boolean {
@@ -169,8 +182,7 @@ function toOwn(id: string, parent: Entry): Entry {
 }
 
 /** Where the numbers of an id are added: at its parent, or at a grave that hands them on to the parent. */
-function linkOf(tree: TreeView, namespace: string, id: string): string {
-  const node = tree.node(namespace, id);
+function linkOf(tree: TreeView, namespace: string, id: string, node = tree.node(namespace, id)): string {
   if (node === undefined) return TOP;
   if (node.tombstone !== null) return node.tombstone.heir ?? TOP;
   let link = node.parent;

@@ -94,19 +94,6 @@ export class LeaseTable {
     this.#wheel.remove(lease);
   }
 
-  /** Renews, or says why not. */
-  renew(
-    namespace: string,
-    id: string,
-    instanceId: string,
-    tokenHash: string | null,
-    incarnation: number | undefined,
-    nowMs: number,
-  ): Renewal {
-    const lease = this.get(namespace, id, instanceId);
-    return lease === undefined ? 'not_registered' : renewLease(lease, tokenHash, incarnation, nowMs);
-  }
-
   /**
    * Leases whose time has come, to be decided by the caller, after looking at no more than `budget` of them. They
    * are out of the wheel: `update`, `end` or `restore` must follow. `done` is false where the budget ended it.

@@ -25,6 +25,8 @@ const NO_IDS: Ids = new Set();
 export class MembraneDirectory implements TreeView {
   readonly #namespaces = new Map<string, NamespaceState>();
   readonly #heights = new TreeHeights();
+  /** By namespace and id. */
+  readonly #tombstones = new ShardedMap<MembraneNode>();
 
   node(namespace: string, id: string): MembraneNode | undefined {
     return this.#namespaces.get(namespace)?.nodes.get(id);
@@ -44,8 +46,8 @@ export class MembraneDirectory implements TreeView {
   }
 
   /** Every node that is not in a tree any more. */
-  *tombstones(): Iterable<MembraneNode> {
-    for (const node of this.nodes()) if (node.tombstone !== null) yield node;
+  tombstones(): Iterable<MembraneNode> {
+    return this.#tombstones.values();
   }
 
   /** Ids of a namespace in the order of their creation, from a creation revision on. */
@@ -80,8 +82,11 @@ export class MembraneDirectory implements TreeView {
         this.#forgetHeight(state, node.namespace, before.parent);
       }
     }
-    if (before?.tombstone !== after?.tombstone) {
+    if ((before?.tombstone ?? null) !== (after?.tombstone ?? null)) {
       reindexGraves(state, before, after);
+      const key = `${node.namespace}/${node.id}`;
+      if (after?.tombstone == null) this.#tombstones.delete(key);
+      else this.#tombstones.set(key, after);
       if (before?.tombstone != null)
         for (const heir of heirsIn(before.tombstone)) this.#forgetHeight(state, node.namespace, heir);
     }
@@ -94,7 +99,8 @@ export class MembraneDirectory implements TreeView {
     state.nodes.set(after.id, after);
     if (before === undefined) state.order.append(after.createdRevision, after.id);
     if (after.parent !== null && before?.parent !== after.parent) state.children.add(after.parent, after.id);
-    this.#heights.note(this, { before, after });
+    const isLeaf = !state.children.has(node.id) && !state.graves.has(node.id);
+    this.#heights.note(this, { before, after }, isLeaf);
   }
 
   #forgetHeight({ children, graves }: NamespaceState, namespace: string, id: string): void {

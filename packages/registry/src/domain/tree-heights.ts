@@ -32,11 +32,11 @@ export class TreeHeights {
     return this.#heights.get(keyOf(namespace, id)) ?? this.#base(namespace, id);
   }
 
-  /** To be told of every change of a node that the view shows from now on. */
-  note(view: TreeView, { before, after }: NodeChange): void {
+  /** To be told of every change of a node that the view shows from now on. `isLeaf`: that nothing stands below it. */
+  note(view: TreeView, { before, after }: NodeChange, isLeaf = false): void {
     if (after === undefined) return;
     const { namespace, id } = after;
-    const height = this.heightOf(namespace, id);
+    const height = isLeaf ? 1 : this.heightOf(namespace, id);
     if (after.parent !== null && after.parent !== before?.parent) this.#raiseAbove(view, after, height);
     if (after.tombstone === null || after.tombstone === before?.tombstone) return;
     for (const heir of heirsIn(after.tombstone)) this.#raise(view, namespace, heir, height);

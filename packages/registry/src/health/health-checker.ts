@@ -56,6 +56,9 @@ interface Target extends HealthCheckTarget {
   passes: number;
 }
 
+/** Nodes looked at between two turns of the event loop at the start. */
+const START_SLICE = 5_000;
+
 /**
  * Asks the health check URLs of all instances, each once an interval, and commits what several answers in a row come
  * to. It renews no lease. What it costs goes with the checks that are due, not with the instances there are.
@@ -75,11 +78,17 @@ export class HealthChecker {
     setMaxListeners(0, this.#abort.signal);
   }
 
-  /** To be called when the state has been loaded. */
-  start(): void {
+  /** To be called when the state has been loaded. Resolves when all of it has been looked at. */
+  async start(): Promise<void> {
     if (this.#timer !== undefined || this.#abort.signal.aborted) return;
+    let left = START_SLICE;
     for (const { namespace, id, instances } of this.#options.state.directory.nodes()) {
-      for (const instance of instances) this.#follow(namespace, id, instance);
+      for (const instance of instances) if (instance.healthCheckUrl !== null) this.#follow(namespace, id, instance);
+      left -= 1;
+      if (left > 0) continue;
+      await new Promise(setImmediate);
+      if (this.#abort.signal.aborted) return;
+      left = START_SLICE;
     }
     this.#timer = setInterval(() => {
       this.tick();

@@ -4,7 +4,6 @@ import {
   discoverParamsSchema,
   discoverQuerySchema,
   eventsQuerySchema,
-  heartbeatBatchSchema,
   heartbeatSchema,
   LIMITS,
   listQuerySchema,
@@ -69,8 +68,7 @@ export class Calls {
     this.#runner.answerBody(request, response, { maxBytes: LIMITS.maxHeartbeatBodyBytes }, (body) => {
       const service = this.#service;
       if ('heartbeats' in body) {
-        const answer = service.heartbeatBatch(validate(heartbeatBatchSchema, body, 'body'));
-        return jsonAnswer(JSON.stringify(answer), this.#runner.revision());
+        return jsonAnswer(JSON.stringify(service.heartbeatBatch(body)), this.#runner.revision());
       }
       service.heartbeat(validate(heartbeatSchema, body, 'body'));
       return jsonAnswer(HEARTBEAT_ANSWER, this.#runner.revision());

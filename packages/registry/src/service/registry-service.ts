@@ -1,17 +1,18 @@
 import {
   DEFAULT_INSTANCE_ID,
   DEFAULT_NAMESPACE,
+  heartbeatBatchSchema,
   isMembraneError,
   LIMITS,
   MembraneError,
   METADATA_FILTER_PREFIX,
   parseRevisionText,
+  validate,
   type DeregistrationAnswer,
   type DeregistrationRequest,
   type DiscoverQuery,
   type EventsQuery,
   type Heartbeat,
-  type HeartbeatBatch,
   type HeartbeatBatchAnswer,
   type ListQuery,
   type MembraneEvent,
@@ -24,7 +25,12 @@ import { TOP, type Scope } from '../domain/change-scopes.js';
 import type { Decision } from '../domain/change.js';
 import { decideDeregistration } from '../domain/deregistration.js';
 import { findMissingLeaseFault, toLeaseError, type LeaseFault } from '../domain/lease-fault.js';
-import { EXPIRED_AFTER_INTERVALS, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease-table.js';
+import {
+  EXPIRED_AFTER_INTERVALS,
+  renewLease,
+  UNHEALTHY_AFTER_INTERVALS,
+  type Lease,
+} from '../domain/lease-table.js';
 import { findEnded, findPrimary } from '../domain/membrane-node.js';
 import { ListQuery as ListWalk, toEvent, type ListCursor } from '../domain/membrane-query.js';
 import {
@@ -36,6 +42,7 @@ import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
 import { MAX_GROUP_BYTES, type CommandQueue, type CommandResult } from './command-queue.js';
 import { describeInstance } from './instance-description.js';
+import { readKnownBatch } from './known-leases.js';
 import { hashToken } from './lease-token.js';
 import { recordOf } from './membrane-records.js';
 import type { RegistryState } from './registry-state.js';
@@ -66,7 +73,7 @@ export interface RecordPage {
   readonly nextCursor: string | undefined;
 }
 
-/** The use cases: what each call of the wire does. Requests come in validated. */
+/** The use cases: what each call of the wire does. Requests come in validated, but for batches of heartbeats. */
 export class RegistryService {
   readonly #state: RegistryState;
   readonly #queue: CommandQueue;
@@ -143,14 +150,27 @@ export class RegistryService {
     if (fault !== undefined) throw toLeaseError(fault, heartbeat.id);
   }
 
-  /** Renews many; what fails is listed and stops nothing. */
-  heartbeatBatch(batch: HeartbeatBatch): HeartbeatBatchAnswer {
+  /**
+   * Renews many; what fails is listed and stops nothing.
+   * @throws MembraneError `invalid_request`, and then nothing was renewed.
+   */
+  heartbeatBatch(body: object): HeartbeatBatchAnswer {
+    const { leases } = this.#state;
+    const { batch, leases: known } = readKnownBatch(body, leases) ?? {
+      batch: validate(heartbeatBatchSchema, body, 'body'),
+      leases: [],
+    };
     const nowMs = this.#state.leaseNowMs();
     const batchHash = hashToken(batch.lease_token);
     const failed: HeartbeatBatchAnswer['failed'] = [];
-    for (const [index, heartbeat] of batch.heartbeats.entries()) {
-      const tokenHash = heartbeat.lease_token == null ? batchHash : hashToken(heartbeat.lease_token);
-      const code = this.#renew(heartbeat, tokenHash, nowMs);
+    for (let index = 0; index < batch.heartbeats.length; index += 1) {
+      const heartbeat = batch.heartbeats[index];
+      const lease = known[index];
+      if (heartbeat === undefined) continue;
+      const code =
+        lease === undefined
+          ? this.#renew(heartbeat, hashToken(heartbeat.lease_token) ?? batchHash, nowMs)
+          : this.#renewKnown(lease, batchHash, heartbeat.incarnation, nowMs);
       if (code !== undefined) failed.push({ index, id: heartbeat.id, code });
     }
     return { success: failed.length === 0, renewed: batch.heartbeats.length - failed.length, failed };
@@ -258,21 +278,31 @@ export class RegistryService {
   #renew(heartbeat: Heartbeat, tokenHash: string | null, nowMs: number): LeaseFault | undefined {
     const namespace = heartbeat.namespace ?? DEFAULT_NAMESPACE;
     const instanceId = heartbeat.instance_id ?? DEFAULT_INSTANCE_ID;
-    const { id } = heartbeat;
-    const renewal = this.#state.leases.renew(
-      namespace,
-      id,
-      instanceId,
-      tokenHash,
-      heartbeat.incarnation ?? undefined,
-      nowMs,
-    );
+    const { id, incarnation } = heartbeat;
+    const lease = this.#state.leases.get(namespace, id, instanceId);
+    if (lease !== undefined) return this.#renewKnown(lease, tokenHash, incarnation, nowMs);
+    return this.#explainMissing(namespace, id, instanceId, tokenHash);
+  }
+
+  #renewKnown(
+    lease: Lease,
+    tokenHash: string | null,
+    incarnation: number | null | undefined,
+    nowMs: number,
+  ): LeaseFault | undefined {
+    const renewal = renewLease(lease, tokenHash, incarnation ?? undefined, nowMs);
     if (renewal === 'renewed') return undefined;
-    if (renewal === 'recovered') {
-      this.#state.recover(namespace, id, instanceId);
-      return undefined;
+    const { namespace, id, instance } = lease;
+    if (renewal === 'not_registered') {
+      return this.#explainMissing(namespace, id, instance.instanceId, tokenHash);
     }
-    if (renewal !== 'not_registered' || tokenHash === null) return renewal;
+    if (renewal !== 'recovered') return renewal;
+    this.#state.recover(namespace, id, instance.instanceId);
+    return undefined;
+  }
+
+  #explainMissing(namespace: string, id: string, instanceId: string, tokenHash: string | null): LeaseFault {
+    if (tokenHash === null) return 'not_registered';
     const ended = findEnded(this.#state.directory.node(namespace, id), instanceId);
     return findMissingLeaseFault(ended, tokenHash);
   }

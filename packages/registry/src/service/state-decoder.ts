@@ -12,11 +12,14 @@ import type { PreservedSubtree } from '../domain/preserved-subtrees.js';
 import { JOURNAL_PREFIX, type StoredEntry } from '../store/membrane-store.js';
 import { MailDecoder, type DecodedMail } from './mail-decoder.js';
 import { RowReader } from './row-reader.js';
+import { PlainNodeReader } from './plain-node-reader.js';
 import {
   endedRowSchema,
+  INLINE_INSTANCE_ID,
   INSTANCE_PREFIX,
   journalRowSchema,
   liveRowSchema,
+  NO_HASHES,
   NODE_PREFIX,
   nodeRowSchema,
   PRESERVATION_PREFIX,
@@ -28,8 +31,12 @@ import {
 /** Puts rows together again, in whatever order they come. */
 export class StateDecoder {
   readonly #rows: RowReader;
+  readonly #plain = new PlainNodeReader();
   readonly #mail: MailDecoder;
-  readonly #nodes = new Map<string, MembraneNode>();
+  readonly #nodes: MembraneNode[] = [];
+  /** Nodes of format 1, whose inline instance stands in a row of its own. */
+  readonly #outOfLine = new Set<string>();
+  /** By the key of the node. */
   readonly #instances = new Map<string, Instance[]>();
   readonly #ended = new Map<string, EndedInstance[]>();
   readonly #journal: LoggedChange[] = [];
@@ -48,18 +55,7 @@ export class StateDecoder {
   add(entry: StoredEntry): boolean {
     const { key, revision } = entry;
     if (key.startsWith(NODE_PREFIX)) {
-      const [namespace, id] = this.#rows.names(key, NODE_PREFIX, 2);
-      const row = this.#rows.check(nodeRowSchema, entry);
-      this.#nodes.set(`${namespace}/${id}`, {
-        namespace,
-        id,
-        ...row,
-        tombstone: row.tombstone ?? null,
-        createdRevision: row.createdRevision ?? revision,
-        revision,
-        instances: [],
-        ended: [],
-      });
+      this.#nodes.push(this.#plain.read(entry) ?? this.#readNode(entry));
     } else if (key.startsWith(INSTANCE_PREFIX)) {
       this.#addInstance(entry);
     } else if (key.startsWith(JOURNAL_PREFIX)) {
@@ -77,18 +73,13 @@ export class StateDecoder {
     return true;
   }
 
-  /** The nodes in the order of their creation. */
+  /**
+   * The nodes in the order of their creation.
+   * @throws OperatorError where an instance belongs to none.
+   */
   nodes(): MembraneNode[] {
-    for (const key of [...this.#instances.keys(), ...this.#ended.keys()]) {
-      if (!this.#nodes.has(key)) throw this.#rows.damaged(`${INSTANCE_PREFIX}${key}`, 'belongs to no node');
-    }
-    return [...this.#nodes]
-      .map(([key, node]) => ({
-        ...node,
-        instances: (this.#instances.get(key) ?? []).sort((a, b) => a.incarnation - b.incarnation),
-        ended: this.#ended.get(key)?.sort((a, b) => a.revision - b.revision) ?? NONE_ENDED,
-      }))
-      .sort((a, b) => a.createdRevision - b.createdRevision);
+    if (this.#instances.size + this.#ended.size > 0) this.#addOthers();
+    return this.#nodes.sort((a, b) => a.createdRevision - b.createdRevision);
   }
 
   /** The journal, oldest first. */
@@ -106,19 +97,79 @@ export class StateDecoder {
     return this.#mail.mail();
   }
 
+  #readNode(entry: StoredEntry): MembraneNode {
+    const [namespace, id] = this.#rows.names(entry.key, NODE_PREFIX, 2);
+    const { live, ended, ...row } = this.#rows.check(nodeRowSchema, entry);
+    const { revision } = entry;
+    if (live === undefined) this.#outOfLine.add(`${namespace}/${id}`);
+    return {
+      namespace,
+      id,
+      parent: row.parent,
+      requestedParent: row.requestedParent === undefined ? row.parent : row.requestedParent,
+      tombstone: row.tombstone ?? null,
+      createdRevision: row.createdRevision ?? revision,
+      revision: row.revision ?? revision,
+      vacantSinceMs: row.vacantSinceMs,
+      instances: live == null ? [] : [toInstance(INLINE_INSTANCE_ID, live, live, live.revision ?? revision)],
+      ended:
+        ended === undefined ? NONE_ENDED : [toEnded(INLINE_INSTANCE_ID, ended, ended.revision ?? revision)],
+    };
+  }
+
   #addInstance(entry: StoredEntry): void {
     const [namespace, id, instanceId] = this.#rows.names(entry.key, INSTANCE_PREFIX, 3);
     const key = `${namespace}/${id}`;
     const { revision } = entry;
     // Asked beforehand: trying one schema after the other would double the time of a restart.
     if (typeof entry.value === 'object' && entry.value !== null && 'ended' in entry.value) {
-      const { ended: reason, drain = null, ...rest } = this.#rows.check(endedRowSchema, entry);
-      pushTo(this.#ended, key, { instanceId, reason, ...rest, drain, revision });
+      pushTo(this.#ended, key, toEnded(instanceId, this.#rows.check(endedRowSchema, entry), revision));
     } else {
       const row = this.#rows.check(liveRowSchema, entry);
       pushTo(this.#instances, key, toInstance(instanceId, row, row, revision));
     }
   }
+
+  /** What has a row of its own goes to its node. */
+  #addOthers(): void {
+    for (const [index, node] of this.#nodes.entries()) {
+      const key = `${node.namespace}/${node.id}`;
+      // Left over from format 1.
+      const isStale = ({ instanceId }: { instanceId: string }): boolean =>
+        instanceId === INLINE_INSTANCE_ID && !this.#outOfLine.has(key);
+      const instances = this.#instances.get(key)?.filter((instance) => !isStale(instance)) ?? [];
+      const ended = this.#ended.get(key)?.filter((each) => !isStale(each)) ?? [];
+      this.#instances.delete(key);
+      this.#ended.delete(key);
+      if (instances.length + ended.length === 0) continue;
+      this.#nodes[index] = {
+        ...node,
+        instances: [...node.instances, ...instances].sort((a, b) => a.incarnation - b.incarnation),
+        ended: [...node.ended, ...ended].sort((a, b) => a.revision - b.revision),
+      };
+    }
+    for (const key of [...this.#instances.keys(), ...this.#ended.keys()]) {
+      throw this.#rows.damaged(`${INSTANCE_PREFIX}${key}`, 'belongs to no node');
+    }
+  }
+}
+
+function toEnded(
+  instanceId: string,
+  row: z.output<typeof endedRowSchema>,
+  revision: number,
+): EndedInstance {
+  const { ended: reason, endedAtMs, tokenHash, attempt, replacedTokenHashes, drain } = row;
+  return {
+    instanceId,
+    reason,
+    tokenHash,
+    attempt,
+    replacedTokenHashes,
+    drain: drain ?? null,
+    endedAtMs,
+    revision,
+  };
 }
 
 function toInstance(
@@ -151,7 +202,7 @@ function toInstance(
 }
 
 /** Events show no fence, so the journal keeps none. */
-const NO_FENCE = { tokenHash: null, attempt: 0, replacedTokenHashes: [] };
+const NO_FENCE = { tokenHash: null, attempt: 0, replacedTokenHashes: NO_HASHES };
 
 function decodeEvent(
   {

@@ -1,5 +1,6 @@
 import {
   communicationModeSchema,
+  DEFAULT_INSTANCE_ID,
   endpointSchema,
   eventTypeSchema,
   instanceIdSchema,
@@ -7,10 +8,14 @@ import {
   membraneStatusSchema,
   metadataSchema,
   namespaceSchema,
+  type JsonObject,
 } from '@membrane/protocol';
 import { z } from 'zod';
 
-/** How nodes, instances, messages and the journal stand in a store. A row that a change has not touched is not written. */
+/**
+ * How nodes, instances, messages and the journal stand in a store. A row that a change has not touched is not written.
+ * What has its usual value is left out: a million rows are read at a start.
+ */
 
 export const NODE_PREFIX = 'node/';
 export const INSTANCE_PREFIX = 'instance/';
@@ -22,39 +27,34 @@ const heirsSchema = z
   .record(membraneIdSchema, membraneIdSchema.nullable())
   .transform((heirs): ReadonlyMap<string, string | null> => new Map(Object.entries(heirs)));
 
+/** Frozen, since one stands for all. */
+export const NO_METADATA: JsonObject = Object.freeze({});
+export const NO_HASHES: string[] = Object.freeze([]) as unknown as string[];
+export const USUAL_WEIGHT = 1;
+
 const failingCheckSchema = z.object({ reason: z.string(), sinceMs: z.number() });
 
 const drainSchema = z.object({ reason: z.string().nullable(), sinceMs: z.number() });
 
-export const nodeRowSchema = z.object({
-  parent: membraneIdSchema.nullable(),
-  requestedParent: membraneIdSchema.nullable(),
-  /** Null: the revision of the row. */
-  createdRevision: z.int().min(1).nullable(),
-  vacantSinceMs: z.number().nullable(),
-  tombstone: z
-    .object({
-      heir: membraneIdSchema.nullable(),
-      heirs: heirsSchema,
-      mailHeir: membraneIdSchema.nullable(),
-    })
-    .optional(),
-});
+/** The instance that stands in the row of its node: nearly every id has this one alone, and a row costs more than it. */
+export const INLINE_INSTANCE_ID = DEFAULT_INSTANCE_ID;
+
+const revisionSchema = z.int().min(1).nullable();
 
 export const describedSchema = z.object({
   endpoint: z.string(),
   communicationMode: communicationModeSchema,
   /** Null: the primary one alone. */
-  endpoints: z.array(endpointSchema).nullable(),
-  healthCheckUrl: z.string().nullable(),
-  metadata: metadataSchema,
-  weight: z.number(),
-  relay: z.boolean(),
+  endpoints: z.array(endpointSchema).nullable().default(null),
+  healthCheckUrl: z.string().nullable().default(null),
+  metadata: metadataSchema.default(() => NO_METADATA),
+  weight: z.number().default(USUAL_WEIGHT),
+  relay: z.boolean().default(false),
   heartbeatIntervalMs: z.int().positive(),
   status: membraneStatusSchema,
   registeredAtMs: z.number(),
   /** Null: the revision of the row. */
-  incarnation: z.int().min(1).nullable(),
+  incarnation: revisionSchema.default(null),
   drain: drainSchema.optional(),
   failingCheck: failingCheckSchema.optional(),
   /** Only beside a failing check: without one, it is silent who is unhealthy. */
@@ -62,9 +62,9 @@ export const describedSchema = z.object({
 });
 
 export const fenceSchema = z.object({
-  tokenHash: z.string().nullable(),
-  attempt: z.number().min(0),
-  replacedTokenHashes: z.array(z.string()),
+  tokenHash: z.string().nullable().default(null),
+  attempt: z.number().min(0).default(0),
+  replacedTokenHashes: z.array(z.string()).default(() => NO_HASHES),
 });
 
 export const liveRowSchema = describedSchema.extend(fenceSchema.shape);
@@ -72,6 +72,33 @@ export const endedRowSchema = fenceSchema.extend({
   ended: z.enum(['departed', 'removed', 'expired']),
   endedAtMs: z.number(),
   drain: drainSchema.optional(),
+});
+
+/** Null: the revision of the row. */
+const inlineShape = { revision: revisionSchema.default(null) };
+
+export const nodeRowSchema = z.object({
+  parent: membraneIdSchema.nullable().default(null),
+  /** Absent: as the parent. */
+  requestedParent: membraneIdSchema.nullable().optional(),
+  /** Null: the revision of the row. */
+  createdRevision: revisionSchema.default(null),
+  /** Null: the revision of the row. */
+  revision: revisionSchema.default(null),
+  vacantSinceMs: z.number().nullable().default(null),
+  tombstone: z
+    .object({
+      heir: membraneIdSchema.nullable(),
+      heirs: heirsSchema,
+      mailHeir: membraneIdSchema.nullable(),
+    })
+    .optional(),
+  /**
+   * What is known of the instance `INLINE_INSTANCE_ID`; null where nothing is. Absent in rows of format 1, which had a
+   * row of its own for that.
+   */
+  live: liveRowSchema.extend(inlineShape).nullable().optional(),
+  ended: endedRowSchema.extend(inlineShape).optional(),
 });
 
 export const journalRowSchema = z.object({

@@ -66,18 +66,26 @@ export class SqliteKeyv extends KeyvSqlite {
     }
   }
 
-  /** Every row, in pages. */
-  async *pages(): AsyncIterable<readonly (readonly [string, string])[]> {
-    let after = Number.MIN_SAFE_INTEGER;
-    for (;;) {
-      const rows = (await this.query(
-        `SELECT rowid, key, value FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE_ROWS}`,
+  /** Every row, in pages; of a value that is not JSON, undefined in its place. */
+  async *pages(): AsyncIterable<readonly (readonly [key: string, value: unknown])[]> {
+    const page = `FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE_ROWS}`;
+    for (let after = Number.MIN_SAFE_INTEGER; ;) {
+      // A page as one text: what a row costs on its way here is more than what its parsing does.
+      const [found] = (await this.query(
+        `SELECT max(rowid) AS last, count(*) AS count,
+         '[' || group_concat('[' || json_quote(key) || ',' || value || ']') || ']' AS text
+         FROM (SELECT rowid, key, value ${page})`,
         after,
-      )) as { rowid: number; key: string; value: string }[];
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      after = last.rowid;
-      yield rows.map(({ key, value }) => [key, value] as const);
+      )) as { last: number | null; count: number; text: string | null }[];
+      if (found?.last == null) return;
+      const rows = parsePage(found.text, found.count);
+      if (rows === undefined) {
+        const single = (await this.query(`SELECT key, value ${page}`, after)) as { key: string; value: string }[];
+        yield single.map(({ key, value }) => [key, parseOne(value)] as const);
+      } else {
+        yield rows;
+      }
+      after = found.last;
     }
   }
 
@@ -92,6 +100,20 @@ export class SqliteKeyv extends KeyvSqlite {
 
   get #table(): string {
     return String(this.opts.table);
+  }
+}
+
+/** Undefined where a value in it is not JSON. */
+function parsePage(text: string | null, count: number): (readonly [string, unknown])[] | undefined {
+  const rows = parseOne(text ?? '');
+  return Array.isArray(rows) && rows.length === count ? (rows as (readonly [string, unknown])[]) : undefined;
+}
+
+function parseOne(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { MembraneRecord } from '@membrane/protocol';
+import { renewLease } from '../../src/domain/lease-table.js';
 import { HealthChecker, type HealthCheckerOptions } from '../../src/health/health-checker.js';
 import type { ProbeOutcome } from '../../src/health/prober.js';
 import { registration, RegistryCore, TICK_MS } from '../support/registry-core.js';
@@ -137,9 +138,8 @@ describe('an instance whose checks fail', () => {
     expect(core.statusOf('oven')).toBe('unhealthy');
     // So that nobody is asked to commit anything.
     const { state } = core;
-    expect(state.leases.renew('default', 'oven', 'default', null, undefined, state.leaseNowMs())).toBe(
-      'renewed',
-    );
+    const lease = state.leases.get('default', 'oven', 'default');
+    expect(lease && renewLease(lease, null, undefined, state.leaseNowMs())).toBe('renewed');
     expect(core.state.revision).toBe(revision);
     expect(eventsOf('oven')).toEqual(['registered', 'unhealthy']);
   });
