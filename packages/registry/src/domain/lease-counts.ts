@@ -1,27 +1,9 @@
 import type { NodeChange } from './change.js';
 import { TOP } from './change-scopes.js';
+import type { CountEntry, SubtreeLeases } from './count-entry.js';
 import { isSilent, type MembraneNode } from './membrane-node.js';
-import { ShardedMap } from './sharded-map.js';
+import type { PlaceTable } from './place-table.js';
 import type { TreeView } from './state-view.js';
-
-/** Leases of an id and of everything below it; of `TOP`, of the namespace. */
-export interface SubtreeLeases {
-  readonly id: string;
-  readonly n: number;
-  /** Silent ones. */
-  readonly s: number;
-  /** Silent ones that would be gone by now, and are kept. */
-  readonly held: number;
-}
-
-interface Entry extends SubtreeLeases {
-  n: number;
-  s: number;
-  held: number;
-  /** Where its numbers are added; undefined for `TOP` alone. */
-  parent: Entry | undefined;
-  isGrave: boolean;
-}
 
 type Numbers = Pick<SubtreeLeases, 'n' | 's' | 'held'>;
 
@@ -39,11 +21,12 @@ type Numbers = Pick<SubtreeLeases, 'n' | 's' | 'held'>;
  */
 export class LeaseCounts {
   readonly #tree: TreeView;
-  readonly #namespaces = new Map<string, ShardedMap<Entry>>();
+  readonly #places: PlaceTable;
 
   /** `tree` is the committed one. */
-  constructor(tree: TreeView) {
+  constructor(tree: TreeView, places: PlaceTable) {
     this.#tree = tree;
+    this.#places = places;
   }
 
   /** The subtree of an id, or with `TOP` the namespace. One that was dissolved has none. */
@@ -88,30 +71,31 @@ export class LeaseCounts {
   }
 
   /** The entry of an id, or what would be in it. */
-  #find(namespace: string, id: string): Entry | undefined {
-    const entry = this.#namespaces.get(namespace)?.get(id);
+  #find(namespace: string, id: string): CountEntry | undefined {
+    const entry = this.#places.find(namespace, id)?.counts;
     return entry === undefined || entry.id === id ? entry : toOwn(id, entry);
   }
 
   /** The entry goes where its parent's can stand in its place. */
   #release(namespace: string, id: string): void {
-    const entries = this.#namespaces.get(namespace);
-    const entry = entries?.get(id);
-    if (entries === undefined || entry?.id !== id || entry.parent === undefined || entry.isGrave) return;
+    const place = this.#places.find(namespace, id);
+    const entry = place?.counts;
+    if (place === undefined || entry?.id !== id || entry.parent === undefined || entry.isGrave) return;
     // One in all and one of its own: none is counted below it.
-    const isSingle = entry.n === 1 && this.#tree.node(namespace, id)?.instances.length === 1;
-    if (isSingle && entry.s === 0 && entry.held === 0) entries.set(id, entry.parent);
+    const isSingle = entry.n === 1 && place.node?.instances.length === 1;
+    if (isSingle && entry.s === 0 && entry.held === 0) place.counts = entry.parent;
   }
 
   /** A new node with one active lease, as nearly all are, is counted at its parent at once. False for any other. */
   #addSingle(node: MembraneNode): boolean {
     const { namespace, id, tombstone, instances } = node;
     const [instance] = instances;
-    const isSingle = tombstone === null && instances.length === 1 && instance !== undefined && !isSilent(instance);
-    if (!isSingle || this.#namespaces.get(namespace)?.has(id) === true) return false;
-    const parent = this.#entryOf(namespace, linkOf(this.#tree, namespace, id, node));
-    this.#namespaces.get(namespace)?.set(id, parent);
-    this.#addFrom(namespace, parent, { n: 1, s: 0, held: 0 });
+    const isSingle =
+      tombstone === null && instances.length === 1 && instance !== undefined && !isSilent(instance);
+    const place = this.#places.at(namespace, id);
+    if (!isSingle || place.counts !== undefined) return false;
+    place.counts = this.#entryOf(namespace, linkOf(this.#tree, namespace, id, node));
+    this.#addFrom(namespace, place.counts, { n: 1, s: 0, held: 0 });
     return true;
   }
 
@@ -124,7 +108,7 @@ export class LeaseCounts {
     this.#addFrom(namespace, this.#entryOf(namespace, id), numbers);
   }
 
-  #addFrom(namespace: string, from: Entry | undefined, { n, s, held }: Numbers): void {
+  #addFrom(namespace: string, from: CountEntry | undefined, { n, s, held }: Numbers): void {
     for (let entry = from; entry !== undefined; entry = entry.parent) {
       entry.n += n;
       entry.s += s;
@@ -136,7 +120,7 @@ export class LeaseCounts {
 
   /** It may have another parent now, or be a grave. */
   #relink(namespace: string, id: string): void {
-    if (this.#namespaces.get(namespace)?.has(id) !== true) return;
+    if (this.#places.find(namespace, id)?.counts === undefined) return;
     const entry = this.#entryOf(namespace, id);
     entry.isGrave = this.#isGrave(namespace, id);
     const parent = this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
@@ -150,34 +134,29 @@ export class LeaseCounts {
   }
 
   /** Made where there is none; then a lease must be added to it. */
-  #entryOf(namespace: string, id: string): Entry {
-    let entries = this.#namespaces.get(namespace);
-    if (entries === undefined) {
-      entries = new ShardedMap();
-      this.#namespaces.set(namespace, entries);
-    }
-    const found = entries.get(id);
+  #entryOf(namespace: string, id: string): CountEntry {
+    const place = this.#places.at(namespace, id);
+    const found = place.counts;
     if (found?.id === id) return found;
-    let entry: Entry;
     if (found === undefined) {
       const parent = id === TOP ? undefined : this.#entryOf(namespace, linkOf(this.#tree, namespace, id));
-      entry = { id, n: 0, s: 0, held: 0, parent, isGrave: this.#isGrave(namespace, id) };
+      place.counts = { id, n: 0, s: 0, held: 0, parent, isGrave: this.#isGrave(namespace, id) };
     } else {
-      entry = toOwn(id, found);
+      place.counts = toOwn(id, found);
     }
-    entries.set(id, entry);
-    return entry;
+    return place.counts;
   }
 
   #delete(namespace: string, id: string): void {
-    const entries = this.#namespaces.get(namespace);
-    entries?.delete(id);
-    if (entries?.size === 0) this.#namespaces.delete(namespace);
+    const place = this.#places.find(namespace, id);
+    if (place === undefined) return;
+    place.counts = undefined;
+    this.#places.release(namespace, id, place);
   }
 }
 
 /** Of an id in whose place its parent's entry stands. */
-function toOwn(id: string, parent: Entry): Entry {
+function toOwn(id: string, parent: CountEntry): CountEntry {
   return { id, n: 1, s: 0, held: 0, parent, isGrave: false };
 }
 

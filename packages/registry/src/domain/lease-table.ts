@@ -1,56 +1,19 @@
-import { ExpiryWheel, type WheelItem } from './expiry-wheel.js';
-import { findLeaseFault, type LeaseFault } from './lease-fault.js';
-import { isSilent, type Instance } from './membrane-node.js';
-import { ShardedMap } from './sharded-map.js';
-
-/** Silence of this many intervals makes a lease unhealthy, then ends it. */
-export const UNHEALTHY_AFTER_INTERVALS = 2;
-export const EXPIRED_AFTER_INTERVALS = 5;
-/** The same where self-preservation keeps it. */
-export const REMOVED_AFTER_INTERVALS = 15;
-
-/** How a lease goes on that is silent beyond its end. */
-export interface Keeping {
-  /** When it is looked at again. */
-  readonly untilMs: number;
-  /** Nothing speaks for it any more: this is its last time. */
-  readonly isLast: boolean;
-}
-
-/** The right of one instance to its name, as long as it renews. Times are those of the lease clock. */
-export interface Lease extends WheelItem {
-  readonly namespace: string;
-  readonly id: string;
-  instance: Instance;
-  renewedAtMs: number;
-  /** True once its end is decided: renewals come too late, unless the commit fails. */
-  ending: boolean;
-  /** Undefined unless it is kept beyond its end. */
-  keeping: Keeping | undefined;
-}
-
-/** `recovered`: renewed after silence, and its status has to follow. */
-export type Renewal = 'renewed' | 'recovered' | LeaseFault;
-
-/** Any instance of any membrane; ids have no slash. */
-export function leaseKey(namespace: string, id: string, instanceId: string): string {
-  return instanceId === 'default' ? `${namespace}/${id}` : `${namespace}/${id}/${instanceId}`;
-}
-
-/** Nearly every id has one instance: only where there are several is there a map of them. */
-type LeasesOfId = Lease | Map<string, Lease>;
+import { ExpiryWheel } from './expiry-wheel.js';
+import { dueAtMs, type Lease } from './lease.js';
+import type { Instance } from './membrane-node.js';
+import type { PlaceTable } from './place-table.js';
 
 /**
  * Who is alive, by the lease clock. Renewing writes one number; the wheel finds out when it next looks at the lease.
  */
 export class LeaseTable {
-  /** By namespace, then by id. */
-  readonly #namespaces = new Map<string, ShardedMap<LeasesOfId>>();
+  readonly #places: PlaceTable;
   readonly #wheel: ExpiryWheel<Lease>;
   #size = 0;
 
   /** `tickMs` is how often `advance` is going to be called. */
-  constructor(tickMs: number, nowMs: number) {
+  constructor(places: PlaceTable, tickMs: number, nowMs: number) {
+    this.#places = places;
     this.#wheel = new ExpiryWheel(tickMs, nowMs);
   }
 
@@ -59,7 +22,7 @@ export class LeaseTable {
   }
 
   get(namespace: string, id: string, instanceId: string): Lease | undefined {
-    const found = this.#namespaces.get(namespace)?.get(id);
+    const found = this.#places.find(namespace, id)?.leases;
     if (found instanceof Map) return found.get(instanceId);
     return found?.instance.instanceId === instanceId ? found : undefined;
   }
@@ -121,56 +84,21 @@ export class LeaseTable {
 
   #add(lease: Lease): void {
     const { namespace, id, instance } = lease;
-    let leases = this.#namespaces.get(namespace);
-    if (leases === undefined) {
-      leases = new ShardedMap();
-      this.#namespaces.set(namespace, leases);
-    }
-    const found = leases.get(id);
-    if (found === undefined) leases.set(id, lease);
+    const place = this.#places.at(namespace, id);
+    const found = place.leases;
+    if (found === undefined) place.leases = lease;
     else if (found instanceof Map) found.set(instance.instanceId, lease);
-    else leases.set(id, new Map([[found.instance.instanceId, found], [instance.instanceId, lease]]));
+    else place.leases = new Map([found, lease].map((each) => [each.instance.instanceId, each]));
     this.#size += 1;
   }
 
   #remove({ namespace, id, instance }: Lease): void {
-    const leases = this.#namespaces.get(namespace);
-    const found = leases?.get(id);
-    if (leases === undefined || found === undefined) return;
+    const place = this.#places.find(namespace, id);
+    if (place === undefined) return;
+    const found = place.leases;
     if (found instanceof Map) found.delete(instance.instanceId);
-    if (!(found instanceof Map) || found.size === 0) leases.delete(id);
-    if (leases.size === 0) this.#namespaces.delete(namespace);
+    if (!(found instanceof Map) || found.size === 0) place.leases = undefined;
+    this.#places.release(namespace, id, place);
     this.#size -= 1;
   }
-}
-
-/** Renews, or says why not. */
-export function renewLease(
-  lease: Lease,
-  tokenHash: string | null,
-  incarnation: number | undefined,
-  nowMs: number,
-): Renewal {
-  if (lease.ending) return 'not_registered';
-  const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
-  if (fault !== undefined) return fault;
-  extendLease(lease, nowMs);
-  return isSilent(lease.instance) ? 'recovered' : 'renewed';
-}
-
-/**
- * The holder is alive at `nowMs`. Never shortens a term: the one given after a restart begins in the future, and the
- * wheel looks at the lease no earlier.
- */
-export function extendLease(lease: Lease, nowMs: number): void {
-  if (nowMs > lease.renewedAtMs) lease.renewedAtMs = nowMs;
-}
-
-/** The next moment at which silence changes something. */
-export function dueAtMs(lease: Lease): number {
-  const { instance, renewedAtMs, keeping } = lease;
-  const isDown = isSilent(instance);
-  const intervals = isDown ? EXPIRED_AFTER_INTERVALS : UNHEALTHY_AFTER_INTERVALS;
-  const dueMs = renewedAtMs + intervals * instance.heartbeatIntervalMs;
-  return isDown && keeping !== undefined ? Math.max(dueMs, keeping.untilMs) : dueMs;
 }

@@ -3,6 +3,7 @@ import type { NodeChange } from './change.js';
 import { CreationOrder } from './creation-order.js';
 import { IdSets, type Ids } from './id-sets.js';
 import type { MembraneNode } from './membrane-node.js';
+import type { PlaceTable } from './place-table.js';
 import { ShardedMap } from './sharded-map.js';
 import type { TreeView } from './state-view.js';
 import { heirsIn } from './tombstone.js';
@@ -10,7 +11,7 @@ import { TreeHeights } from './tree-heights.js';
 import { isPresent } from './tree-walk.js';
 
 interface NamespaceState {
-  readonly nodes: ShardedMap<MembraneNode>;
+  nodes: number;
   /** Ids by the parent they name, which need not exist. */
   readonly children: IdSets;
   /** Ids of the dissolved by whom their tombstones name. */
@@ -23,13 +24,18 @@ const NO_IDS: Ids = new Set();
 
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
 export class MembraneDirectory implements TreeView {
+  readonly #places: PlaceTable;
   readonly #namespaces = new Map<string, NamespaceState>();
   readonly #heights = new TreeHeights();
   /** By namespace and id. */
   readonly #tombstones = new ShardedMap<MembraneNode>();
 
+  constructor(places: PlaceTable) {
+    this.#places = places;
+  }
+
   node(namespace: string, id: string): MembraneNode | undefined {
-    return this.#namespaces.get(namespace)?.nodes.get(id);
+    return this.#places.find(namespace, id)?.node;
   }
 
   childIds(namespace: string, id: string): Ids {
@@ -42,7 +48,7 @@ export class MembraneDirectory implements TreeView {
 
   /** Every node, those that are in no tree among them. */
   *nodes(): Iterable<MembraneNode> {
-    for (const { nodes } of this.#namespaces.values()) yield* nodes.values();
+    for (const { node } of this.#places.all()) if (node !== undefined) yield node;
   }
 
   /** Every node that is not in a tree any more. */
@@ -91,16 +97,27 @@ export class MembraneDirectory implements TreeView {
         for (const heir of heirsIn(before.tombstone)) this.#forgetHeight(state, node.namespace, heir);
     }
     if (after === undefined) {
-      state.nodes.delete(node.id);
+      this.#removeNode(node);
+      state.nodes -= 1;
       state.order.remove(node.createdRevision);
-      if (state.nodes.size === 0) this.#namespaces.delete(node.namespace);
+      if (state.nodes === 0) this.#namespaces.delete(node.namespace);
       return;
     }
-    state.nodes.set(after.id, after);
-    if (before === undefined) state.order.append(after.createdRevision, after.id);
+    this.#places.at(after.namespace, after.id).node = after;
+    if (before === undefined) {
+      state.nodes += 1;
+      state.order.append(after.createdRevision, after.id);
+    }
     if (after.parent !== null && before?.parent !== after.parent) state.children.add(after.parent, after.id);
     const isLeaf = !state.children.has(node.id) && !state.graves.has(node.id);
     this.#heights.note(this, { before, after }, isLeaf);
+  }
+
+  #removeNode({ namespace, id }: MembraneNode): void {
+    const place = this.#places.find(namespace, id);
+    if (place === undefined) return;
+    place.node = undefined;
+    this.#places.release(namespace, id, place);
   }
 
   #forgetHeight({ children, graves }: NamespaceState, namespace: string, id: string): void {
@@ -111,7 +128,7 @@ export class MembraneDirectory implements TreeView {
     let state = this.#namespaces.get(namespace);
     if (state === undefined) {
       state = {
-        nodes: new ShardedMap(),
+        nodes: 0,
         children: new IdSets(),
         graves: new IdSets(),
         order: new CreationOrder(),
@@ -128,7 +145,6 @@ function reindexGraves(
   before: MembraneNode | undefined,
   after: MembraneNode | undefined,
 ): void {
-  if (before?.tombstone != null)
-    for (const heir of heirsIn(before.tombstone)) graves.remove(heir, before.id);
+  if (before?.tombstone != null) for (const heir of heirsIn(before.tombstone)) graves.remove(heir, before.id);
   if (after?.tombstone != null) for (const heir of heirsIn(after.tombstone)) graves.add(heir, after.id);
 }

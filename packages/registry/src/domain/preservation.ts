@@ -1,7 +1,7 @@
 import type { Decision } from './change.js';
 import { TOP } from './change-scopes.js';
-import type { SubtreeLeases } from './lease-counts.js';
-import { REMOVED_AFTER_INTERVALS, type Keeping, type Lease } from './lease-table.js';
+import type { SubtreeLeases } from './count-entry.js';
+import { REMOVED_AFTER_INTERVALS, type Keeping, type Lease } from './lease.js';
 import type { Subtree } from './preserved-subtrees.js';
 import type { TreeView } from './state-view.js';
 import { ancestorsOf } from './tree-walk.js';

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
-import { leaseKey } from '../domain/lease-table.js';
+import { leaseKey } from '../domain/lease.js';
 import { probeRules, type RegistryOptions } from '../options.js';
 import { AddressRules } from './address-rules.js';
 import { HealthChecker, type HealthCheckerOptions } from './health-checker.js';

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js';
 import type { Change } from '../domain/change.js';
 import { DeadlineHeap } from '../domain/deadline-heap.js';
 import { decideHealthCheck } from '../domain/health.js';
-import { leaseKey } from '../domain/lease-table.js';
+import { leaseKey } from '../domain/lease.js';
 import type { Instance } from '../domain/membrane-node.js';
 import type { CommandQueue } from '../service/command-queue.js';
 import type { RegistryState } from '../service/registry-state.js';
@@ -83,7 +83,8 @@ export class HealthChecker {
     if (this.#timer !== undefined || this.#abort.signal.aborted) return;
     let left = START_SLICE;
     for (const { namespace, id, instances } of this.#options.state.directory.nodes()) {
-      for (const instance of instances) if (instance.healthCheckUrl !== null) this.#follow(namespace, id, instance);
+      for (const instance of instances)
+        if (instance.healthCheckUrl !== null) this.#follow(namespace, id, instance);
       left -= 1;
       if (left > 0) continue;
       await new Promise(setImmediate);

@@ -6,7 +6,8 @@ import {
   LIMITS,
   type HeartbeatBatch,
 } from '@membrane/protocol';
-import type { Lease, LeaseTable } from '../domain/lease-table.js';
+import type { Lease } from '../domain/lease.js';
+import type { LeaseTable } from '../domain/lease-table.js';
 
 /** A valid batch, and the leases that it names, in its order: undefined where it takes more to find out. */
 export interface KnownBatch {
@@ -22,7 +23,11 @@ const headSchema = heartbeatBatchSchema.omit({ heartbeats: true });
  */
 export function readKnownBatch(body: object, table: LeaseTable): KnownBatch | undefined {
   const { heartbeats } = body as { heartbeats?: unknown };
-  if (!Array.isArray(heartbeats) || heartbeats.length > LIMITS.maxHeartbeatBatch || !headSchema.safeParse(body).success) {
+  if (
+    !Array.isArray(heartbeats) ||
+    heartbeats.length > LIMITS.maxHeartbeatBatch ||
+    !headSchema.safeParse(body).success
+  ) {
     return undefined;
   }
   const leases: (Lease | undefined)[] = [];

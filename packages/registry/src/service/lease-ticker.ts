@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { dueAtMs, type Lease } from '../domain/lease-table.js';
+import { dueAtMs, type Lease } from '../domain/lease.js';
 import { isSilent, RETENTION_MS } from '../domain/membrane-node.js';
 import { decideSweep } from '../domain/retention.js';
 import { decideTransition, type TransitionCommand } from '../domain/transition.js';

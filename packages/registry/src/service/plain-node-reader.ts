@@ -1,4 +1,9 @@
-import { membraneIdSchema, namespaceSchema, type CommunicationMode, type JsonObject } from '@membrane/protocol';
+import {
+  membraneIdSchema,
+  namespaceSchema,
+  type CommunicationMode,
+  type JsonObject,
+} from '@membrane/protocol';
 import { NONE_ENDED, type MembraneNode } from '../domain/membrane-node.js';
 import type { StoredEntry } from '../store/membrane-store.js';
 import { INLINE_INSTANCE_ID, NO_HASHES, NO_METADATA, NODE_PREFIX, USUAL_WEIGHT } from './state-rows.js';
@@ -93,7 +98,8 @@ function readLive(live: unknown, rowRevision: number): MembraneNode['instances']
   } = live as Record<string, unknown>;
   if (typeof endpoint !== 'string' || !MODES.has(communicationMode) || status !== 'active') return undefined;
   if (!isRevision(heartbeatIntervalMs) || typeof registeredAtMs !== 'number') return undefined;
-  if (typeof attempt !== 'number' || attempt < 0 || !isRevision(incarnation) || !isRevision(revision)) return undefined;
+  if (typeof attempt !== 'number' || attempt < 0 || !isRevision(incarnation) || !isRevision(revision))
+    return undefined;
   if ((tokenHash !== null && typeof tokenHash !== 'string') || !isPlainMetadata(metadata)) return undefined;
   return {
     instanceId: INLINE_INSTANCE_ID,

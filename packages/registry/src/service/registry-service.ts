@@ -30,7 +30,7 @@ import {
   renewLease,
   UNHEALTHY_AFTER_INTERVALS,
   type Lease,
-} from '../domain/lease-table.js';
+} from '../domain/lease.js';
 import { findEnded, findPrimary } from '../domain/membrane-node.js';
 import { ListQuery as ListWalk, toEvent, type ListCursor } from '../domain/membrane-query.js';
 import {

@@ -11,11 +11,11 @@ import { LeaseCounts } from '../domain/lease-counts.js';
 import {
   EXPIRED_AFTER_INTERVALS,
   extendLease,
-  LeaseTable,
   UNHEALTHY_AFTER_INTERVALS,
   type Keeping,
   type Lease,
-} from '../domain/lease-table.js';
+} from '../domain/lease.js';
+import { LeaseTable } from '../domain/lease-table.js';
 import { MailboxBook } from '../domain/mailbox-book.js';
 import { MembraneDirectory } from '../domain/membrane-directory.js';
 import {
@@ -25,6 +25,7 @@ import {
   type Instance,
   type MembraneNode,
 } from '../domain/membrane-node.js';
+import { PlaceTable } from '../domain/place-table.js';
 import { PreservedSubtrees } from '../domain/preserved-subtrees.js';
 import { RetentionQueue } from '../domain/retention.js';
 import type { StateView } from '../domain/state-view.js';
@@ -48,7 +49,7 @@ export interface RegistryStateOptions {
 
 /** What this registry holds in memory, kept in step: the directory, the leases, the mailboxes, the event log, the retention. */
 export class RegistryState {
-  readonly directory = new MembraneDirectory();
+  readonly directory: MembraneDirectory;
   readonly eventLog: EventLog;
   readonly marks = new SubtreeMarks();
   readonly retention = new RetentionQueue();
@@ -68,12 +69,14 @@ export class RegistryState {
 
   constructor(options: RegistryStateOptions) {
     this.#leaseClock = new LeaseClock(options.clock, options.tickMs);
-    this.leases = new LeaseTable(options.tickMs, 0);
+    const places = new PlaceTable();
+    this.directory = new MembraneDirectory(places);
+    this.leases = new LeaseTable(places, options.tickMs, 0);
     this.#onRecovery = options.onRecovery;
     const { eventLogLimits = { maxChanges: JOURNAL_LIMIT, maxBytes: EVENT_LOG_MAX_BYTES } } = options;
     this.eventLog = new EventLog(eventLogLimits);
     const { directory, mail } = this;
-    this.leaseCounts = new LeaseCounts(directory);
+    this.leaseCounts = new LeaseCounts(directory, places);
     this.view = {
       mail,
       node: (namespace, id) => directory.node(namespace, id),

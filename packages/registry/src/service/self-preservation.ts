@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
-import type { SubtreeLeases } from '../domain/lease-counts.js';
-import type { Lease } from '../domain/lease-table.js';
+import type { SubtreeLeases } from '../domain/count-entry.js';
+import type { Lease } from '../domain/lease.js';
 import { decideKeeping, decidePreservation, isPreserving } from '../domain/preservation.js';
 import type { Subtree } from '../domain/preserved-subtrees.js';
 import type { CommandQueue } from './command-queue.js';

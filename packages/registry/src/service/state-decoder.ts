@@ -105,8 +105,8 @@ export class StateDecoder {
     return {
       namespace,
       id,
-      parent: row.parent,
-      requestedParent: row.requestedParent === undefined ? row.parent : row.requestedParent,
+      parent: row.parent ?? null,
+      requestedParent: row.requestedParent === undefined ? (row.parent ?? null) : row.requestedParent,
       tombstone: row.tombstone ?? null,
       createdRevision: row.createdRevision ?? revision,
       revision: row.revision ?? revision,
@@ -154,11 +154,7 @@ export class StateDecoder {
   }
 }
 
-function toEnded(
-  instanceId: string,
-  row: z.output<typeof endedRowSchema>,
-  revision: number,
-): EndedInstance {
+function toEnded(instanceId: string, row: z.output<typeof endedRowSchema>, revision: number): EndedInstance {
   const { ended: reason, endedAtMs, tokenHash, attempt, replacedTokenHashes, drain } = row;
   return {
     instanceId,

@@ -111,7 +111,8 @@ function putNode(before: MembraneNode | undefined, after: MembraneNode, puts: Pu
   for (const instance of after.instances) {
     if (instance.revision !== PENDING_REVISION) continue;
     if (instance.instanceId === INLINE_INSTANCE_ID) isChanged = true;
-    else puts.push({ key: instanceKey(after, instance.instanceId), value: describeLive(instance) as JsonValue });
+    else
+      puts.push({ key: instanceKey(after, instance.instanceId), value: describeLive(instance) as JsonValue });
   }
   for (const ended of after.ended) {
     if (ended.revision !== PENDING_REVISION) continue;
@@ -122,10 +123,15 @@ function putNode(before: MembraneNode | undefined, after: MembraneNode, puts: Pu
 }
 
 function deleteRows(before: MembraneNode, after: MembraneNode | undefined, deletes: string[]): void {
-  const had = [...before.instances, ...before.ended].filter(({ instanceId }) => instanceId !== INLINE_INSTANCE_ID);
+  const had = [...before.instances, ...before.ended].filter(
+    ({ instanceId }) => instanceId !== INLINE_INSTANCE_ID,
+  );
   if (had.length > 0) {
-    const left = new Set([...(after?.instances ?? []), ...(after?.ended ?? [])].map(({ instanceId }) => instanceId));
-    for (const { instanceId } of had) if (!left.has(instanceId)) deletes.push(instanceKey(before, instanceId));
+    const left = new Set(
+      [...(after?.instances ?? []), ...(after?.ended ?? [])].map(({ instanceId }) => instanceId),
+    );
+    for (const { instanceId } of had)
+      if (!left.has(instanceId)) deletes.push(instanceKey(before, instanceId));
   }
   // The second was written by format 1, and says nothing as long as the first is there.
   if (after === undefined) deletes.push(nodeKey(before), instanceKey(before, INLINE_INSTANCE_ID));

@@ -77,29 +77,34 @@ export const endedRowSchema = fenceSchema.extend({
 /** Null: the revision of the row. */
 const inlineShape = { revision: revisionSchema.default(null) };
 
-export const nodeRowSchema = z.object({
-  parent: membraneIdSchema.nullable().default(null),
-  /** Absent: as the parent. */
-  requestedParent: membraneIdSchema.nullable().optional(),
-  /** Null: the revision of the row. */
-  createdRevision: revisionSchema.default(null),
-  /** Null: the revision of the row. */
-  revision: revisionSchema.default(null),
-  vacantSinceMs: z.number().nullable().default(null),
-  tombstone: z
-    .object({
-      heir: membraneIdSchema.nullable(),
-      heirs: heirsSchema,
-      mailHeir: membraneIdSchema.nullable(),
-    })
-    .optional(),
-  /**
-   * What is known of the instance `INLINE_INSTANCE_ID`; null where nothing is. Absent in rows of format 1, which had a
-   * row of its own for that.
-   */
-  live: liveRowSchema.extend(inlineShape).nullable().optional(),
-  ended: endedRowSchema.extend(inlineShape).optional(),
-});
+export const nodeRowSchema = z
+  .object({
+    /** Absent: null. */
+    parent: membraneIdSchema.nullable().optional(),
+    /** Absent: as the parent. */
+    requestedParent: membraneIdSchema.nullable().optional(),
+    /** Null: the revision of the row. */
+    createdRevision: revisionSchema.default(null),
+    /** Null: the revision of the row. */
+    revision: revisionSchema.default(null),
+    vacantSinceMs: z.number().nullable().default(null),
+    tombstone: z
+      .object({
+        heir: membraneIdSchema.nullable(),
+        heirs: heirsSchema,
+        mailHeir: membraneIdSchema.nullable(),
+      })
+      .optional(),
+    /**
+     * What is known of the instance `INLINE_INSTANCE_ID`; null where nothing is. Absent in rows of format 1, which had a
+     * row of its own for that.
+     */
+    live: liveRowSchema.extend(inlineShape).nullable().optional(),
+    ended: endedRowSchema.extend(inlineShape).optional(),
+  })
+  .refine(({ live, parent }) => live !== undefined || parent !== undefined, {
+    message: 'must have live or, as in format 1, parent',
+  });
 
 export const journalRowSchema = z.object({
   atMs: z.number(),

@@ -248,7 +248,8 @@ export class KeyvMembraneStore implements MembraneStore {
 
 /** As the schema of a row, which takes ten times as long. */
 function isRow(value: unknown): value is z.infer<typeof rowSchema> {
-  if (typeof value !== 'object' || value === null || !('data' in value) || !('revision' in value)) return false;
+  if (typeof value !== 'object' || value === null || !('data' in value) || !('revision' in value))
+    return false;
   return Number.isSafeInteger(value.revision) && (value.revision as number) > 0;
 }
 

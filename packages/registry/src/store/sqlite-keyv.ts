@@ -80,7 +80,10 @@ export class SqliteKeyv extends KeyvSqlite {
       if (found?.last == null) return;
       const rows = parsePage(found.text, found.count);
       if (rows === undefined) {
-        const single = (await this.query(`SELECT key, value ${page}`, after)) as { key: string; value: string }[];
+        const single = (await this.query(`SELECT key, value ${page}`, after)) as {
+          key: string;
+          value: string;
+        }[];
         yield single.map(({ key, value }) => [key, parseOne(value)] as const);
       } else {
         yield rows;

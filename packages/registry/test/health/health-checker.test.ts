@@ -1,5 +1,5 @@
 import type { MembraneRecord } from '@membrane/protocol';
-import { renewLease } from '../../src/domain/lease-table.js';
+import { renewLease } from '../../src/domain/lease.js';
 import { HealthChecker, type HealthCheckerOptions } from '../../src/health/health-checker.js';
 import type { ProbeOutcome } from '../../src/health/prober.js';
 import { registration, RegistryCore, TICK_MS } from '../support/registry-core.js';

@@ -1,4 +1,4 @@
-import type { MembraneEvent, PreservedSubtree } from '@membrane/protocol';
+import { LIMITS, type MembraneEvent, type PreservedSubtree } from '@membrane/protocol';
 import type { EventDraft } from '../../src/domain/change.js';
 import { describeState } from '../../src/service/state-status.js';
 import { registration, RegistryCore, TICK_MS } from '../support/registry-core.js';
@@ -17,8 +17,10 @@ async function registerMany(prefix: string, count: number, parent: string | null
 }
 
 async function renew(ids: readonly string[]): Promise<void> {
-  const { failed } = core.service.heartbeatBatch({ heartbeats: ids.map((id) => ({ id })) });
-  expect(failed).toEqual([]);
+  for (let start = 0; start < ids.length; start += LIMITS.maxHeartbeatBatch) {
+    const heartbeats = ids.slice(start, start + LIMITS.maxHeartbeatBatch).map((id) => ({ id }));
+    expect(core.service.heartbeatBatch({ heartbeats }).failed).toEqual([]);
+  }
   await core.queue.idle();
 }
 

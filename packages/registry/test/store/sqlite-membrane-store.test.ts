@@ -156,10 +156,10 @@ describe('a store file', () => {
 
   it('of a newer version is left as it is', async () => {
     const directory = await makeStore();
-    await writeRow(directory, 'meta', '{"value":{"format":2,"logId":"x"}}');
+    await writeRow(directory, 'meta', '{"value":{"format":3,"logId":"x"}}');
     const hash = await hashOf(directory);
     expect(await refusalOf(directory)).toMatch(
-      /has format 2, written by a newer version; this one reads up to format 1/,
+      /has format 3, written by a newer version; this one reads up to format 2/,
     );
     expect(await hashOf(directory)).toBe(hash);
   });
