@@ -53,7 +53,7 @@ const DEFAULT_EVENTS = 100;
 /** A list is made in slices of this many records, and nodes looked at, so that it stalls nobody. */
 const SLICE_RECORDS = 500;
 const SLICE_SCANNED = 5_000;
-/** Nodes looked at for one page, which is made at once: one may be short. */
+/** Nodes looked at in vain for one page: one may be short. */
 const PAGE_SCANNED = 10_000;
 /** How often a registration is tried again whose id is dissolved at the same time. */
 const MAX_TRIES = 3;
@@ -65,12 +65,6 @@ export interface RegistryServiceOptions {
   readonly tombstones: Pick<TombstoneSweeper, 'clear'>;
   /** The pace of those who name none. */
   readonly heartbeatIntervalMs: number;
-}
-
-export interface RecordPage {
-  readonly records: MembraneRecord[];
-  /** What the next page is asked for with; undefined on the last. */
-  readonly nextCursor: string | undefined;
 }
 
 /** The use cases: what each call of the wire does. Requests come in validated, but for batches of heartbeats. */
@@ -211,15 +205,24 @@ export class RegistryService {
     return { kind: 'subtree', namespace, id: TOP };
   }
 
-  /** One page. It may be short, and even empty, where few match: there is more as long as it has a cursor. */
-  listPage(query: ListQuery, metadata: ListFilterEntries): RecordPage {
+  /**
+   * One page in slices, and at its end what the next one is asked for with, undefined on the last. It may be short, and
+   * even empty, where few match: there is more as long as it has a cursor.
+   */
+  *listPage(query: ListQuery, metadata: ListFilterEntries): Generator<MembraneRecord[], string | undefined> {
     const walk = this.#walk(query, metadata);
-    const limit = query.limit ?? LIMITS.maxPageSize;
-    const { found, next } = walk.slice(limit, PAGE_SCANNED, parseCursor(query.cursor));
-    return {
-      records: found.map(([node, instance]) => recordOf(this.#state, node, instance)),
-      nextCursor: next === undefined ? undefined : `${next.createdRevision}.${next.incarnation}`,
-    };
+    let left = query.limit ?? LIMITS.maxPageSize;
+    let cursor = parseCursor(query.cursor);
+    for (let scanned = 0; ;) {
+      const wanted = Math.min(left, SLICE_RECORDS);
+      const { found, next } = walk.slice(wanted, SLICE_SCANNED, cursor);
+      yield found.map(([node, instance]) => recordOf(this.#state, node, instance));
+      left -= found.length;
+      if (found.length < wanted) scanned += SLICE_SCANNED;
+      cursor = next;
+      if (next === undefined) return undefined;
+      if (left === 0 || scanned >= PAGE_SCANNED) return `${next.createdRevision}.${next.incarnation}`;
+    }
   }
 
   /** Everything, in slices; other requests are served between two of them. */

@@ -487,9 +487,9 @@ describe('reading the tree', () => {
     await Promise.all(ids.map((id) => register(id, 'sink')));
     await core.tree.drain('spoon-11999', { enabled: true });
     for (const query of [{ status: 'draining' }, { status: 'draining', subtree: 'sink' }] as const) {
-      const first = core.service.listPage({ ...query, limit: 10 }, []);
+      const first = core.listPage({ ...query, limit: 10 });
       expect([first.records, first.nextCursor === undefined]).toEqual([[], false]);
-      const next = core.service.listPage({ ...query, limit: 10, cursor: first.nextCursor }, []);
+      const next = core.listPage({ ...query, limit: 10, cursor: first.nextCursor });
       expect([next.records.map(({ id }) => id), next.nextCursor]).toEqual([['spoon-11999'], undefined]);
     }
   }, 60_000);
@@ -511,9 +511,9 @@ describe('reading the tree', () => {
     expect(listed({ subtree: 'hall', parent: 'oven' })).toEqual([]);
     expect(listed({ depth: 1 })).toEqual(['house', 'kitchen', 'hall']);
     expect(listed({ subtree: 'attic' })).toEqual([]);
-    const { records, nextCursor } = core.service.listPage({ subtree: 'kitchen', limit: 3 }, []);
+    const { records, nextCursor } = core.listPage({ subtree: 'kitchen', limit: 3 });
     expect(records.map(({ id }) => id)).toEqual(['kitchen', 'oven', 'sink']);
-    const rest = core.service.listPage({ subtree: 'kitchen', limit: 3, cursor: nextCursor }, []);
+    const rest = core.listPage({ subtree: 'kitchen', limit: 3, cursor: nextCursor });
     expect(rest.records.map(({ id }) => id)).toEqual(['pan']);
     await core.service.deregister({ id: 'kitchen', force: true });
     expect(listed({ subtree: 'house', depth: 2 })).toEqual(['house', 'hall', 'oven', 'sink']);

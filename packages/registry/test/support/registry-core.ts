@@ -1,4 +1,4 @@
-import type { RegistrationRequest } from '@membrane/protocol';
+import type { ListQuery, MembraneRecord, RegistrationRequest } from '@membrane/protocol';
 import type { Change } from '../../src/domain/change.js';
 import type { EventLogLimits } from '../../src/domain/event-log.js';
 import type { MailQuotas } from '../../src/domain/mail-posting.js';
@@ -161,8 +161,18 @@ export class RegistryCore {
   }
 
   /** Everything listed, oldest id first. */
-  list(): ReturnType<RegistryService['listPage']>['records'] {
+  list(): MembraneRecord[] {
     return [...this.service.listAll({}, [])].flat();
+  }
+
+  /** A page of the list. */
+  listPage(query: ListQuery): { records: MembraneRecord[]; nextCursor: string | undefined } {
+    const records: MembraneRecord[] = [];
+    const slices = this.service.listPage(query, []);
+    for (let slice = slices.next(); ; slice = slices.next()) {
+      if (slice.done === true) return { records, nextCursor: slice.value };
+      records.push(...slice.value);
+    }
   }
 
   /** The status of an id, or undefined where it is not there. */
