@@ -52,11 +52,9 @@ export class EventLog {
     return this.#bytes;
   }
 
-  /** Fills it with what is remembered of changes up to `revision`, oldest first. */
-  load(changes: readonly LoggedChange[], revision: number): void {
-    // What went before the first that is left is not known.
-    this.#floor = (changes[0]?.revision ?? revision + 1) - 1;
-    for (const change of changes) this.append(change);
+  /** To be called before the first append: nothing is known of changes up to `floor`. */
+  begin(floor: number): void {
+    this.#floor = floor;
   }
 
   append(change: LoggedChange): void {

@@ -35,8 +35,28 @@ export function walkSubtree(view: TreeView, top: MembraneNode, maxDepth: number)
       const child = view.node(namespace, childId);
       if (child !== undefined && child.instances.length > 0) children.set(childId, child);
     }
-    return [...children.values()].sort((one, other) => one.createdRevision - other.createdRevision);
+    return yield* sortByCreation([...children.values()]);
   });
+}
+
+/** In the order of creation, which is spread evenly enough over the revisions for parts of about a slice. */
+function* sortByCreation(nodes: readonly MembraneNode[]): Generator<undefined, readonly MembraneNode[]> {
+  let first = Number.POSITIVE_INFINITY;
+  let last = 0;
+  for (const { createdRevision } of nodes) {
+    first = Math.min(first, createdRevision);
+    last = Math.max(last, createdRevision);
+  }
+  const parts: MembraneNode[][] = Array.from({ length: Math.ceil(nodes.length / SLICE_NODES) }, () => []);
+  const revisionsOfPart = (last - first + 1) / parts.length;
+  for (const node of nodes) parts[Math.floor((node.createdRevision - first) / revisionsOfPart)]?.push(node);
+  const sorted: MembraneNode[] = [];
+  for (const part of parts) {
+    for (const node of part.sort((one, other) => one.createdRevision - other.createdRevision))
+      sorted.push(node);
+    if (parts.length > 1) yield undefined;
+  }
+  return sorted;
 }
 
 /** Every tree of a namespace, one after the other. Whoever's parent is not there stands at the top. */

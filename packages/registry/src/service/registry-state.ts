@@ -174,7 +174,7 @@ export class RegistryState {
       await new Promise(setImmediate);
     }
     this.mail.load([], letters);
-    this.#loadJournal(decoder.journal(), contents.revision);
+    await this.#loadJournal(decoder.journal(), contents.revision);
     this.#log = new RevisionLog(contents.logId, contents.runs);
     this.#revision = contents.revision;
     return others;
@@ -218,11 +218,25 @@ export class RegistryState {
     this.#revisionText = undefined;
   }
 
-  #loadJournal(journal: readonly LoggedChange[], revision: number): void {
-    this.eventLog.load(journal, revision);
-    // The log may hold less than the journal, the marks need no more than a number of each change.
-    this.marks.begin((journal[0]?.revision ?? revision + 1) - 1);
-    for (const change of journal) for (const event of change.events) this.marks.note(event, change.revision);
+  async #loadJournal(journal: readonly LoggedChange[], revision: number): Promise<void> {
+    // What went before the first that is left is not known.
+    const floor = (journal[0]?.revision ?? revision + 1) - 1;
+    this.eventLog.begin(floor);
+    this.marks.begin(floor);
+    for (let start = 0; start < journal.length; start += LOAD_SLICE) {
+      for (const change of journal.slice(start, start + LOAD_SLICE)) {
+        this.eventLog.append({ ...change, events: change.events.map((event) => this.#shareInstance(event)) });
+        for (const event of change.events) this.marks.note(event, change.revision);
+      }
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** Memory holds an instance once, where it has not changed since. */
+  #shareInstance(event: EventDraft): EventDraft {
+    const { namespace, id, instanceId, instance } = event;
+    const live = findInstance(this.directory.node(namespace, id), instanceId);
+    return live === undefined || live.revision !== instance?.revision ? event : { ...event, instance: live };
   }
 
   #loadNode(node: MembraneNode, nowMs: number, random: () => number): void {

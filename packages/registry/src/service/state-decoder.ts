@@ -79,7 +79,11 @@ export class StateDecoder {
    */
   nodes(): MembraneNode[] {
     if (this.#instances.size + this.#ended.size > 0) this.#addOthers();
-    return this.#nodes.sort((a, b) => a.createdRevision - b.createdRevision);
+    // Rows come in the order in which they were first written, as a rule.
+    const isSorted = this.#nodes.every(
+      ({ createdRevision }, index) => (this.#nodes[index - 1]?.createdRevision ?? 0) <= createdRevision,
+    );
+    return isSorted ? this.#nodes : this.#nodes.sort((a, b) => a.createdRevision - b.createdRevision);
   }
 
   /** The journal, oldest first. */
