@@ -206,7 +206,7 @@ export class KeyvMembraneStore implements MembraneStore {
     if (this.#sqlite !== undefined) {
       const prefix = `${this.#keyv.namespace ?? ''}:`;
       await this.#sqlite.transact(
-        group.puts.map(([key, value]) => [prefix + key, JSON.stringify({ value })]),
+        group.puts.map(([key, value]) => [prefix + key, { value }] as const),
         group.deletes.map((key) => prefix + key),
       );
       return;

@@ -1,7 +1,10 @@
 import { KeyvSqlite } from '@keyv/sqlite';
+import type { JsonValue } from '@membrane/protocol';
 import { OperatorError } from '../operator-error.js';
 
 const PAGE_ROWS = 5_000;
+
+type StoredRow = readonly [key: string, stored: { readonly value: JsonValue }];
 /** SQLite gives up waiting for another process's lock after this. */
 const BUSY_TIMEOUT_MS = 1_000;
 
@@ -44,8 +47,8 @@ export class SqliteKeyv extends KeyvSqlite {
     return result === 'ok' ? undefined : (result ?? 'no answer');
   }
 
-  /** All of it or nothing. Values are text as Keyv stores it. */
-  async transact(puts: readonly (readonly [string, string])[], deletes: readonly string[]): Promise<void> {
+  /** All of it or nothing. Values are what Keyv stores, as `{ value }`. */
+  async transact(puts: readonly StoredRow[], deletes: readonly string[]): Promise<void> {
     if (deletes.length === 0) {
       // One statement is a transaction of its own: one trip to SQLite instead of three.
       await this.#upsert(puts);
@@ -92,10 +95,11 @@ export class SqliteKeyv extends KeyvSqlite {
     }
   }
 
-  async #upsert(puts: readonly (readonly [string, string])[]): Promise<void> {
+  /** One text for all, from which SQLite takes each value as it stands there: text within text would cost more than half. */
+  async #upsert(puts: readonly StoredRow[]): Promise<void> {
     await this.query(
       `INSERT INTO ${this.#table} (key, value)
-       SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+       SELECT value ->> 0, value -> 1 FROM json_each(?) WHERE true
        ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
       JSON.stringify(puts),
     );

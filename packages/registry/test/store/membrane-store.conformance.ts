@@ -91,7 +91,12 @@ export function describeStore(name: string, open: () => Promise<StorePlace>): vo
       const place = await open();
       const store = await place.open();
       await loadAll(store);
-      const value = { text: ':a"\'\\\u0000é😀', none: null, list: [1.5, true, { deep: [] }] };
+      const value = {
+        text: ':a"\'\\\u0000é😀\ud800\u2028',
+        'key "of" text': [1e300, -1e-7, 12_345_678_901_234_567_890],
+        none: null,
+        list: [1.5, true, { deep: [] }],
+      };
       await store.commit([{ puts: [{ key: 'instance/n:s/i.d/x_y-z', value }], deletes: [] }]);
       const { entries } = await readBack(place, store);
       expect(entries.get('instance/n:s/i.d/x_y-z')?.value).toEqual(value);
