@@ -1,50 +1,41 @@
-// Packs every package as npm would publish it, checks the tarballs (publint, attw), installs them in an empty project
-// outside the repository, imports each entry there, runs the commands, and the first screen of the client's README.
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Packs every package as npm would publish it, checks the tarballs (publint, attw) and what they take when installed,
+// installs them in an empty project outside the repository, imports each entry there, runs the commands, and the first
+// screen of the client's README.
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkReadme } from './check-readme.mjs';
+import {
+  INSTALL_LIMITS,
+  listPackages,
+  measureInstalledBytes,
+  packPackages,
+  run,
+} from './packed-packages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (/** @type {string} */ name) => join(root, 'node_modules', '.bin', name);
-
-const packages = readdirSync(join(root, 'packages')).map((folder) => {
-  const directory = join(root, 'packages', folder);
-  const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
-  return { directory, name: String(manifest.name), version: String(manifest.version) };
-});
-
-/**
- * @param {string} command
- * @param {string[]} args
- * @param {string} cwd
- */
-function run(command, args, cwd) {
-  try {
-    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: 'pipe' });
-  } catch (error) {
-    const { stdout = '', stderr = '' } = /** @type {{ stdout?: string; stderr?: string }} */ (error);
-    throw new Error(`"${command} ${args.join(' ')}" failed\n${stdout}${stderr}`, { cause: error });
-  }
-}
+const packages = listPackages();
 
 const project = mkdtempSync(join(tmpdir(), 'membrane-packages-'));
 try {
-  const tarballs = packages.map(({ directory, name }) => {
-    const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', project], directory));
-    const tarball = join(project, packed.filename);
+  const packed = packPackages(project);
+  for (const [name, { tarball, entryCount, unpackedSize }] of packed) {
     run(bin('publint'), ['run', tarball, '--strict'], root);
     run(bin('attw'), [tarball, '--profile', 'esm-only'], root);
-    console.log(
-      `${name}: packed ${packed.entryCount} files, ${packed.unpackedSize} bytes; publint and attw agree`,
-    );
-    return tarball;
-  });
+    console.log(`${name}: packed ${entryCount} files, ${unpackedSize} bytes; publint and attw agree`);
+  }
+  for (const [name, limit] of Object.entries(INSTALL_LIMITS)) {
+    const bytes = measureInstalledBytes(name, packed, project);
+    const words = `${name}: ${toMegabytes(bytes)} with all that it needs, of ${toMegabytes(limit)} at most`;
+    if (bytes > limit) throw new Error(words);
+    console.log(words);
+  }
 
   writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
   // The SQLite driver was compiled for this repository: doing so once more takes two minutes, and tells nothing new.
+  const tarballs = [...packed.values()].map(({ tarball }) => tarball);
   run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], project);
   const driver = join('node_modules', 'sqlite3', 'build');
   cpSync(join(root, driver), join(project, driver), { recursive: true });
@@ -71,4 +62,9 @@ try {
   process.exitCode = 1;
 } finally {
   rmSync(project, { recursive: true, force: true });
+}
+
+/** @param {number} bytes */
+function toMegabytes(bytes) {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

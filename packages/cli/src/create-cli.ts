@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import yargs, { type Argv } from 'yargs';
 import { CommandError } from './command-error.js';
 import { broadcastCommand } from './commands/broadcast.js';
@@ -24,8 +23,7 @@ import { watchCommand } from './commands/watch.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { withGlobalOptions, type GlobalArguments } from './global-options.js';
 import type { Output } from './output.js';
-
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+import { readVersion } from './version.js';
 
 const MAX_HELP_WIDTH = 100;
 
@@ -68,7 +66,7 @@ export function createCli(
       .command(registryCommand(output))
       .completion('completion', 'print a completion script for bash or zsh')
       .demandCommand(1, 'which command?')
-      .version(version)
+      .version(readVersion())
       .parserConfiguration({
         'camel-case-expansion': false,
         'populate--': true,

@@ -1,9 +1,9 @@
 import { CommandError } from './command-error.js';
-import { createCli } from './create-cli.js';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.js';
 import { createOutput, hideCredentials, shorten } from './output.js';
 import { STANDARD_INPUT } from './payload.js';
 import { adviseOnSilence } from './silence.js';
+import { readVersion } from './version.js';
 
 /** Runs `membrane` with these arguments and resolves to its exit code. No failure escapes with a stack trace. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -19,6 +19,12 @@ export async function main(args: readonly string[]): Promise<number> {
   // Nobody listens any more to what is said; what is done goes on.
   process.stderr.on('error', () => undefined);
   try {
+    if (args.length === 1 && args[0] === '--version') {
+      output.data(readVersion());
+      return exit.code;
+    }
+    // Only now: what is asked most often by scripts needs no parser.
+    const { createCli } = await import('./create-cli.js');
     await createCli(nameStandardInput(args), output, exit).parseAsync();
     return exit.code;
   } catch (error) {

@@ -33,22 +33,26 @@ export class MembraneFinder {
     this.#parts = parts;
   }
 
-  async discover(
+  /**
+   * At once where it is known, else as a promise: each promise that is waited for costs as much as finding it.
+   * @throws as `NamespaceClient.discover`, at once or by the promise.
+   */
+  discover(
     id: string,
-    { useCache = true, ...call }: DiscoverOptions = {},
-  ): Promise<FoundMembrane | undefined> {
+    options: DiscoverOptions = {},
+  ): FoundMembrane | undefined | Promise<FoundMembrane | undefined> {
+    const { useCache = true, signal } = options;
+    const { resolver } = this.#parts;
     const replica = useCache ? this.#parts.replica() : undefined;
     const isBehind = replica?.isBehind === true;
-    const known = isBehind ? 'unknown' : replica?.get(id);
+    let known = isBehind ? 'unknown' : replica?.get(id);
+    if (useCache && !isBehind && resolver !== undefined && typeof known !== 'object' && known !== 'absent') {
+      signal?.throwIfAborted();
+      known = resolver.recall(id);
+    }
     if (known === 'absent') return undefined;
     if (typeof known === 'object') return known;
-    try {
-      return await this.#ask(id, useCache && !isBehind, call);
-    } catch (error) {
-      const last = tellsOfAbsence(error) ? replica?.last(id) : undefined;
-      if (last === undefined) throw error;
-      return last;
-    }
+    return this.#ask(id, { ...options, useCache: useCache && !isBehind }, replica);
   }
 
   peek(id: string): FoundMembrane | undefined {
@@ -124,11 +128,22 @@ export class MembraneFinder {
     if (revision !== undefined) this.#parts.replica()?.noteOwnChange(revision);
   }
 
-  async #ask(id: string, useCache: boolean, call: CallOptions): Promise<FoundMembrane | undefined> {
+  /** What a registry says; where none answers, what the replica had last. */
+  async #ask(
+    id: string,
+    { useCache, ...call }: CallOptions & { readonly useCache: boolean },
+    replica: MembraneReplica | undefined,
+  ): Promise<FoundMembrane | undefined> {
     const { resolver, api } = this.#parts;
-    if (resolver !== undefined) return resolver.resolve(id, { useCache, ...call });
-    const found = await api.discover(id, call);
-    return found && { ...found, isStale: false };
+    try {
+      if (resolver !== undefined) return await resolver.resolve(id, { useCache, ...call });
+      const found = await api.discover(id, call);
+      return found && { ...found, isStale: false };
+    } catch (error) {
+      const last = tellsOfAbsence(error) ? replica?.last(id) : undefined;
+      if (last === undefined) throw error;
+      return last;
+    }
   }
 }
 

@@ -13,8 +13,8 @@ const LATE_AFTER_MS = 250;
 const AWAY_FOR_MS = 30_000;
 
 /**
- * A membrane as it was found, with all its instances. Where answers are remembered, its metadata and its instances are
- * frozen.
+ * A membrane as it was found, with all its instances. Where answers are remembered it is frozen, and the same one for all
+ * who ask.
  */
 export type FoundMembrane = CamelCased<DiscoveredMembrane> & {
   /** True where no registry answers, or none in good time, and this is what one said before. */
@@ -35,7 +35,8 @@ export interface ResolveOptions extends CallOptions {
 }
 
 interface Answer {
-  readonly membrane: CamelCased<DiscoveredMembrane> | undefined;
+  /** Undefined where there is no such membrane. */
+  readonly found: FoundMembrane | undefined;
   readonly atMs: number;
 }
 
@@ -59,6 +60,13 @@ export class Resolver {
     this.#answers = new LRUCache({ maxSize: parts.cache.maxEntries, sizeCalculation: () => 1 });
   }
 
+  /** What is remembered and fresh, at once: `absent` where there is no such membrane, `unknown` where one has to ask. */
+  recall(id: string): FoundMembrane | 'absent' | 'unknown' {
+    const known = this.#answers.get(id);
+    if (known === undefined || !this.#isFresh(known)) return 'unknown';
+    return known.found ?? 'absent';
+  }
+
   /**
    * @throws MembraneError; where no registry can be reached, or not within `timeoutMs`, only if none has said anything
    * of the id within `maxStaleMs`.
@@ -66,18 +74,18 @@ export class Resolver {
   async resolve(id: string, { useCache, ...limits }: ResolveOptions): Promise<FoundMembrane | undefined> {
     limits.signal?.throwIfAborted();
     const known = useCache ? this.#answers.get(id) : undefined;
-    if (known !== undefined && this.#isFresh(known)) return toFound(known, false);
+    if (known !== undefined && this.#isFresh(known)) return known.found;
     // That there was nobody cannot be marked as stale: it is not said without a try.
-    if (known?.membrane !== undefined && this.#isUsable(known) && this.#isAway()) {
+    if (known?.found !== undefined && this.#isUsable(known) && this.#isAway()) {
       this.#probe(id);
-      return toFound(known, true);
+      return toStale(known);
     }
     try {
       const question = (useCache ? this.#asking.get(id) : undefined) ?? this.#ask(id);
-      return toFound(await this.#wait(question.answer, limits), false);
+      return (await this.#wait(question.answer, limits)).found;
     } catch (error) {
       if (known === undefined || !this.#isUsable(known) || !tellsOfAbsence(error)) throw error;
-      return toFound(known, true);
+      return toStale(known);
     }
   }
 
@@ -92,7 +100,7 @@ export class Resolver {
     const answer = this.#parts
       .ask(id)
       .then((membrane) => {
-        const fresh = { membrane: freezeDeeply(membrane), atMs };
+        const fresh = { found: membrane && freezeDeeply({ ...membrane, isStale: false }), atMs };
         this.#awayUntilMs = Number.NEGATIVE_INFINITY;
         // What was asked anew, or forgotten, meanwhile is known better.
         if (this.#asking.get(id) === question) this.#answers.set(id, fresh);
@@ -147,7 +155,7 @@ export class Resolver {
 
   #isFresh(answer: Answer): boolean {
     const { ttlMs, negativeTtlMs } = this.#parts.cache;
-    return this.#ageMs(answer) < (answer.membrane === undefined ? negativeTtlMs : ttlMs);
+    return this.#ageMs(answer) < (answer.found === undefined ? negativeTtlMs : ttlMs);
   }
 
   #ageMs({ atMs }: Answer): number {
@@ -160,6 +168,6 @@ export function tellsOfAbsence(error: unknown): boolean {
 }
 
 /** A copy, for the mark; undefined where nobody has the id. */
-function toFound({ membrane }: Answer, isStale: boolean): FoundMembrane | undefined {
-  return membrane === undefined ? undefined : { ...membrane, isStale };
+function toStale({ found }: Answer): FoundMembrane | undefined {
+  return found && Object.freeze({ ...found, isStale: true });
 }

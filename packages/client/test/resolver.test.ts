@@ -55,6 +55,20 @@ describe('the resolver', () => {
     expect(await resolve('oven')).toMatchObject({ id: 'oven' });
   });
 
+  it('recalls without a promise what it remembers, as long as that is fresh', async () => {
+    const { resolve, resolver, clock, answerBy, asked } = setUp();
+    expect(resolver.recall('oven')).toBe('unknown');
+    await resolve('oven');
+    answerBy(() => Promise.resolve(undefined));
+    await resolve('lamp');
+    expect(resolver.recall('lamp')).toBe('absent');
+    clock.advance(1_000);
+    expect(resolver.recall('lamp')).toBe('unknown');
+    clock.advance(4_000);
+    expect(resolver.recall('oven')).toBe('unknown');
+    expect(asked).toEqual(['oven', 'lamp']);
+  });
+
   it('asks once for all who ask at the same time, and ends the wait of one alone', async () => {
     const { resolver, resolve, asked, answerBy } = setUp();
     let give: (found: Found) => void = () => undefined;
@@ -180,9 +194,11 @@ describe('the resolver', () => {
     const [found, alike] = await Promise.all([resolve('oven'), resolve('oven')]);
     expect(() => (found?.metadata['shelves'] as number[]).push(2)).toThrow(TypeError);
     expect(() => found?.instances.pop()).toThrow(TypeError);
-    Object.assign(found ?? {}, { id: 'changed' });
-    expect(alike).toEqual({ ...told, isStale: false });
-    expect(await resolve('oven')).toEqual({ ...told, isStale: false });
+    expect(() => Object.assign(found ?? {}, { id: 'changed' })).toThrow(TypeError);
+    expect(found).toEqual({ ...told, isStale: false });
+    // One for all: a copy for each would cost more than finding it.
+    expect(alike).toBe(found);
+    expect(await resolve('oven')).toBe(found);
   });
 });
 

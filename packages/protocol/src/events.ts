@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { membraneRecordSchema } from './membrane.js';
 import { instanceIdSchema, membraneIdSchema, namespaceSchema } from './names.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { findMetadataFault, type JsonObject } from './json.js';
 import { LIMITS } from './limits.js';
 import { instanceIdSchema, membraneIdSchema, namespaceSchema } from './names.js';

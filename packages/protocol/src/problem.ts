@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ERROR_CODES, isErrorCode } from './error-codes.js';
 import { MembraneError } from './membrane-error.js';
 

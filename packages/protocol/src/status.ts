@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { subtreeSilenceSchema } from './events.js';
 
 export const statusCountsSchema = z.object({

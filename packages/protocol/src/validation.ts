@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { MembraneError, type FieldError } from './membrane-error.js';
 
 const SECRET_FIELDS = new Set(['lease_token']);

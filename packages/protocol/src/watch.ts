@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { membraneEventSchema } from './events.js';
 import { LIMITS } from './limits.js';
 import { membraneIdSchema, namespaceSchema } from './names.js';

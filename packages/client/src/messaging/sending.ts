@@ -123,7 +123,7 @@ export class Sending {
     };
     const routes = new RouteFinder({
       id: options.id,
-      discover: (id, signal) => finder.discover(id, { signal }),
+      discover: async (id, signal) => finder.discover(id, { signal }),
       forget: (id) => {
         finder.forget(id);
       },
