@@ -1,9 +1,11 @@
 // npm run bench -- [SUITE...] [--short] [--json FILE] [--svg FILE]
 // npm run bench -- --from FILE [--svg FILE]: prints and draws what an earlier run has kept by --json
+// npm run bench -- --compare REF [SUITE...] [--rounds N]: what the working tree changed since that commit
 // Each figure beside its reference, measured in the same run; only the ratios are worth quoting. Needs the built
 // packages ("npm run build"). Prints what it finds and judges nothing: it exits by 1 only where a suite could not measure.
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { compareWith } from './compare.mjs';
 import { drawRun } from './plot.mjs';
 import { formatReport } from './report.mjs';
 import { beginRecord, describeRun } from './run-record.mjs';
@@ -16,6 +18,8 @@ const { values, positionals } = parseArgs({
     json: { type: 'string' },
     svg: { type: 'string' },
     from: { type: 'string' },
+    compare: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
   },
 });
 const unknown = positionals.filter((name) => !SUITE_NAMES.includes(name));
@@ -23,12 +27,24 @@ if (unknown.length > 0) {
   console.error(`no suite ${unknown.join(', ')}; there are: ${SUITE_NAMES.join(', ')}`);
   process.exit(2);
 }
+const rounds = Number(values.rounds);
+if (!Number.isInteger(rounds) || rounds < 3) {
+  console.error('--rounds takes a number, 3 or more: of fewer, no noise can be told');
+  process.exit(2);
+}
+
 const onProgress = (/** @type {string} */ line) => console.error(line);
-const record = values.from === undefined ? await measure(positionals) : await readRecord(values.from);
-console.log(describeRun(record));
-if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(record, null, 2)}\n`);
-if (values.svg !== undefined) await writeFile(values.svg, drawRun(record));
-if (Object.keys(record.notMeasured).length > 0) process.exitCode = 1;
+if (values.compare === undefined) {
+  const record = values.from === undefined ? await measure(positionals) : await readRecord(values.from);
+  console.log(describeRun(record));
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(record, null, 2)}\n`);
+  if (values.svg !== undefined) await writeFile(values.svg, drawRun(record));
+  if (Object.keys(record.notMeasured).length > 0) process.exitCode = 1;
+} else {
+  const { text, isComplete } = await compareWith(values.compare, { names: positionals, rounds, onProgress });
+  console.log(text);
+  if (!isComplete) process.exitCode = 1;
+}
 
 /** @param {readonly string[]} names all where there are none */
 async function measure(names) {
