@@ -3,7 +3,7 @@
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Calls } from './calls.mjs';
-import { idOf, lookedFor, registrationOf } from './population.mjs';
+import { idOf, LEASE_TOKEN, lookedFor, registrationOf } from './population.mjs';
 import { Share } from './share.mjs';
 
 const [url = '', ...numbers] = process.argv.slice(2);
@@ -34,7 +34,7 @@ async function replaceOne() {
   const number = share.pick();
   const goner = share.idOf(number);
   share.replace(number);
-  await calls.call('deregister', '/deregister', JSON.stringify({ id: goner }));
+  await calls.call('deregister', '/deregister', JSON.stringify({ id: goner, lease_token: LEASE_TOKEN }));
   await register(number);
 }
 

@@ -1,9 +1,12 @@
+import { hashToken } from '../../../packages/registry/dist/service/lease-token.js';
 import { encodeChange } from '../../../packages/registry/dist/service/state-encoder.js';
 import { openSqliteStore } from '../../../packages/registry/dist/store/sqlite-membrane-store.js';
 import { PENDING_REVISION } from '../../../packages/registry/dist/domain/membrane-node.js';
 import { idOf, registrationOf } from './population.mjs';
 
 const AT_ONCE = 2_000;
+/** Of the last changes, which is what a registry keeps of them: what went before is not written to be pruned again. */
+const JOURNALED = 100_000;
 const NAMESPACE = 'default';
 const idOfRoot = idOf(0);
 
@@ -21,14 +24,19 @@ export async function prepareStore(directory, count, intervalMs) {
   for await (const page of entries) if (page.length > 0) throw new Error(`${directory} has a store already`);
   for (let first = 0; first < count; first += AT_ONCE) {
     const numbers = Array.from({ length: Math.min(AT_ONCE, count - first) }, (_, index) => first + index);
-    await store.commit(numbers.map((number) => encodeChange(registered(number, intervalMs))));
+    await store.commit(
+      numbers.map((number) => {
+        const change = registered(number, intervalMs);
+        return encodeChange(number < count - JOURNALED ? { ...change, events: [] } : change);
+      }),
+    );
   }
   await store.close();
 }
 
 /** @param {number} number @param {number} intervalMs */
 function registered(number, intervalMs) {
-  const { id, parent = null, endpoint, metadata } = registrationOf(number, 0, intervalMs);
+  const { id, parent = null, endpoint, metadata, lease_token } = registrationOf(number, 0, intervalMs);
   const atMs = Date.now();
   const instance = {
     instanceId: 'default',
@@ -45,7 +53,7 @@ function registered(number, intervalMs) {
     failingCheck: null,
     drain: null,
     registeredAtMs: atMs,
-    tokenHash: null,
+    tokenHash: hashToken(lease_token),
     attempt: 0,
     replacedTokenHashes: [],
     incarnation: PENDING_REVISION,

@@ -1,4 +1,4 @@
-import { idOf, isWorker } from './population.mjs';
+import { idOf, isWorker, LEASE_TOKEN } from './population.mjs';
 
 const BATCH = 1_000;
 
@@ -29,7 +29,7 @@ export class Share {
     for (let number = first; number < Math.min(first + BATCH, this.end); number += 1) {
       heartbeats.push({ id: this.idOf(number) });
     }
-    const body = Buffer.from(JSON.stringify({ heartbeats }));
+    const body = Buffer.from(JSON.stringify({ lease_token: LEASE_TOKEN, heartbeats }));
     this.#bodies[index] = body;
     return body;
   }
