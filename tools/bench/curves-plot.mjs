@@ -14,10 +14,14 @@ const MARGIN = { left: 70, right: 24, top: 62, bottom: 48 };
  * @returns {import('./svg.mjs').Drawing[]} a row each
  */
 export function drawCurves(plots) {
+  // A logarithmic axis has no place for a panel of nothing but zeros.
+  const shown = plots.filter(({ curves }) =>
+    curves.some(({ points }) => points.some(([, value]) => value > 0)),
+  );
   /** @type {import('./svg.mjs').Drawing[]} */
   const rows = [];
-  for (let first = 0; first < plots.length; first += COLUMNS) {
-    const panels = plots
+  for (let first = 0; first < shown.length; first += COLUMNS) {
+    const panels = shown
       .slice(first, first + COLUMNS)
       .map((plot, column) => `<g transform="translate(${column * PANEL} 0)">${drawPanel(plot)}</g>`);
     rows.push({ svg: panels.join('\n'), height: HEIGHT });

@@ -11,12 +11,15 @@
 const ABOUT_VALUE = /^(?:at most|at least|under)\b/;
 const FLOOR = /at least|or better|or more|above/;
 const NUMBER = /\d[\d,]*(?:\.\d+)?/g;
+/** Other words may have numbers in them that are no targets. */
+const IS_TARGET = /^(?:(?:at most|at least|under|below|above) )?\d/;
 
 /**
  * @param {import('./report.mjs').Figure} figure
  * @returns {Aim | undefined} undefined where it aims at nothing, or at nothing but zero
  */
 export function aimOf({ value, reference, target }) {
+  if (!IS_TARGET.test(target)) return undefined;
   const limits = (target.match(NUMBER) ?? []).map((number) => Number(number.replaceAll(',', '')));
   const [limit, upper] = limits;
   if (limit === undefined || limit === 0) return undefined;
