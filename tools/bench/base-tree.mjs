@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { exec, execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const runInShell = promisify(exec);
 const SCOPE = '@membrane';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -32,7 +33,8 @@ export async function checkOutBase(ref, { signal, onProgress }) {
   try {
     await git(['worktree', 'add', '--quiet', '--detach', directory, commit]);
     await rm(join(directory, 'tools/bench'), { recursive: true, force: true });
-    await cp(join(ROOT, 'tools/bench'), join(directory, 'tools/bench'), { recursive: true });
+    // What the bench uses of the other tools comes along, except where that commit has its own, which belong to its build.
+    await cp(join(ROOT, 'tools'), join(directory, 'tools'), { recursive: true, force: false });
     const locks = await Promise.all(
       [ROOT, directory].map((tree) => readFile(join(tree, 'package-lock.json'), 'utf8')),
     );
@@ -50,11 +52,26 @@ export async function checkOutBase(ref, { signal, onProgress }) {
   }
 }
 
-/** @param {string} directory a tree @param {AbortSignal} signal */
+/**
+ * What `nx build` does, without its cache, which both trees would share: the compiler, then what the build of a package
+ * depends on besides, as its `package.json` says.
+ * @param {string} directory a tree
+ * @param {AbortSignal} signal
+ */
 export async function build(directory, signal) {
-  const configs = (await packagesOf(directory)).map((name) => `packages/${name}/tsconfig.lib.json`);
+  const names = await packagesOf(directory);
   const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const configs = names.map((name) => `packages/${name}/tsconfig.lib.json`);
   await run(process.execPath, [compiler, '-b', ...configs], { cwd: directory, signal });
+  for (const name of names) {
+    const text = await readFile(join(directory, 'packages', name, 'package.json'), 'utf8');
+    /** @type {Record<string, { command?: string; dependsOn?: string[] }>} */
+    const targets = JSON.parse(text).nx?.targets ?? {};
+    for (const step of targets['build']?.dependsOn ?? []) {
+      const command = targets[step]?.command;
+      if (command !== undefined) await runInShell(command, { cwd: directory, signal });
+    }
+  }
 }
 
 /** @param {string} directory */

@@ -2,11 +2,10 @@ import { drawScale } from './scale/curves.mjs';
 import { NotKeptUp, play } from './scale/play.mjs';
 
 /**
- * Heartbeats, churn, discoveries and registrations are played so many times as fast as they would come, so that a minute
- * has enough of them also with few membranes. The processor time is told by second of played time; what does not depend
- * on the members, as a timer, is told too low by it, and what calls wait for one another, too high.
+ * So many seconds are played in one, so that a minute has enough of them also with few membranes. More would keep a
+ * registry with a million too busy: its curves are to show what it costs to hold them, not how it is when it is behind.
  */
-const FULL = { speed: 3, counts: [10_000, 100_000, 1_000_000], seconds: 15, stretches: 3 };
+const FULL = { speed: 2, counts: [10_000, 100_000, 1_000_000], seconds: 15, stretches: 3 };
 const SHORT = { speed: 5, counts: [1_000, 10_000], seconds: 2, stretches: 3 };
 
 /**
