@@ -12,14 +12,6 @@ const calls = new Calls(url);
 const share = new Share(first, end);
 const found = { renewed: 0, lost: 0, events: 0, errors: 0 };
 
-/** @param {number} number */
-async function register(number) {
-  const body = JSON.stringify(registrationOf(number, share.generationOf(number), intervalMs));
-  const answer = await calls.call('register', '/register', body);
-  if (answer?.status !== 200)
-    throw new Error(`a registration was answered by ${answer?.status}: ${answer?.text}`);
-}
-
 /** @param {number} index */
 async function renew(index) {
   const answer = await calls.call('heartbeats', '/heartbeat', share.heartbeats(index));
@@ -32,10 +24,17 @@ async function renew(index) {
 /** One goes, and another comes in its place. */
 async function replaceOne() {
   const number = share.pick();
-  const goner = share.idOf(number);
-  share.replace(number);
-  await calls.call('deregister', '/deregister', JSON.stringify({ id: goner, lease_token: LEASE_TOKEN }));
-  await register(number);
+  share.leave(number);
+  await calls.call(
+    'deregister',
+    '/deregister',
+    JSON.stringify({ id: share.idOf(number), lease_token: LEASE_TOKEN }),
+  );
+  const next = registrationOf(number, share.generationOf(number) + 1, intervalMs);
+  const answer = await calls.call('register', '/register', JSON.stringify(next));
+  if (answer?.status !== 200)
+    throw new Error(`a registration was answered by ${answer?.status}: ${answer?.text}`);
+  share.join(number);
 }
 
 async function discoverOne() {

@@ -7,6 +7,8 @@ export class Share {
   /** @type {(Buffer | undefined)[]} kept until one of the batch is replaced */
   #bodies;
   #generations;
+  /** @type {Set<number>} who are being replaced: nobody renews them */
+  #absent = new Set();
 
   /** @param {number} first @param {number} end the first number beyond */
   constructor(first, end) {
@@ -27,7 +29,7 @@ export class Share {
     const first = this.first + index * BATCH;
     const heartbeats = [];
     for (let number = first; number < Math.min(first + BATCH, this.end); number += 1) {
-      heartbeats.push({ id: this.idOf(number) });
+      if (!this.#absent.has(number)) heartbeats.push({ id: this.idOf(number) });
     }
     const body = Buffer.from(JSON.stringify({ lease_token: LEASE_TOKEN, heartbeats }));
     this.#bodies[index] = body;
@@ -44,9 +46,21 @@ export class Share {
     return this.#generations[number - this.first] ?? 0;
   }
 
-  /** The next generation of a membrane is renewed from now on, and no longer the last. @param {number} number */
-  replace(number) {
+  /** A membrane is no longer renewed. @param {number} number */
+  leave(number) {
+    this.#absent.add(number);
+    this.#change(number);
+  }
+
+  /** Its next generation is there, and renewed from now on. @param {number} number */
+  join(number) {
+    this.#absent.delete(number);
     this.#generations[number - this.first] = this.generationOf(number) + 1;
+    this.#change(number);
+  }
+
+  /** @param {number} number */
+  #change(number) {
     this.#bodies[Math.floor((number - this.first) / BATCH)] = undefined;
   }
 
@@ -54,7 +68,7 @@ export class Share {
   pick() {
     for (;;) {
       const number = this.first + Math.floor(Math.random() * (this.end - this.first));
-      if (isWorker(number)) return number;
+      if (isWorker(number) && !this.#absent.has(number)) return number;
     }
   }
 }
