@@ -16,8 +16,8 @@ const MORE_IS_BETTER = new Set(['/s']);
 const LESS_IS_BETTER = new Set(['s', 'ms', 'us', 'ns', 'bytes', 'KiB', 'MiB', 'MB']);
 
 /**
- * A change counts where the medians are farther apart than the rounds of either tree were among themselves. Of three
- * rounds that differ by chance alone, one figure in twenty passes for changed; of five, one in two hundred.
+ * A change counts where the medians are farther apart than the rounds of either tree were among themselves. Of
+ * three rounds that differ by chance alone, six figures in a hundred pass for changed; of five, one in three hundred.
  * @param {readonly import('./report.mjs').Figure[][]} baseRounds the figures of each round
  * @param {readonly import('./report.mjs').Figure[][]} treeRounds
  * @returns {Comparison[]} of the figures that both have in at least two rounds

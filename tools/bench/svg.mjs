@@ -3,8 +3,14 @@ export const WIDTH = 1_000;
 
 /** @typedef {{ svg: string; height: number }} Drawing */
 
-/** Told apart in both schemes, and by those who do not see all colours (Okabe and Ito). */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
+/** On a light ground and on a dark one. Told apart by those too who do not see all colours (after Okabe and Ito). */
+const COLOURS = [
+  ['#0072b2', '#4aa8e8'],
+  ['#d55e00', '#ff8c42'],
+  ['#009e73', '#2fcf9f'],
+  ['#b0568f', '#e59ac4'],
+  ['#a87400', '#f0b429'],
+];
 
 /**
  * A picture on a ground of its own, so that it can be read wherever it stands, in the reader's scheme.
@@ -12,16 +18,21 @@ const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9
  * @param {number} height
  */
 export function wrapSvg(content, height) {
-  const colours = COLOURS.map((colour, index) => `.c${index}{stroke:${colour}}.f${index}{fill:${colour}}`);
+  const [light, dark] = [0, 1].map((scheme) =>
+    COLOURS.map((pair, index) => `.c${index}{stroke:${pair[scheme]}}.f${index}{fill:${pair[scheme]}}`).join(
+      '',
+    ),
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}">
 <style>
 text{font:12px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;fill:#1f2328}
 .title{font-size:15px;font-weight:600}.note{font-size:11px;fill:#59636e}
 .ground{fill:#ffffff;stroke:#d1d9e0}.grid{stroke:#d1d9e0}.axis{stroke:#59636e}
 .line{fill:none;stroke-width:2}.good{fill:#1a7f37}.bad{fill:#bc4c00}
-${colours.join('')}
+${light}
 @media (prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#9198a1}
-.ground{fill:#0d1117;stroke:#3d444d}.grid{stroke:#2a313c}.axis{stroke:#9198a1}.good{fill:#3fb950}.bad{fill:#f0883e}}
+.ground{fill:#0d1117;stroke:#3d444d}.grid{stroke:#2a313c}.axis{stroke:#9198a1}.good{fill:#3fb950}.bad{fill:#f0883e}
+${dark}}
 </style>
 <rect class="ground" x=".5" y=".5" width="${WIDTH - 1}" height="${height - 1}" rx="6"/>
 ${content}
