@@ -18,12 +18,12 @@ const IS_TARGET = /^(?:(?:at most|at least|under|below|above) )?\d/;
  * @param {import('./report.mjs').Figure} figure
  * @returns {Aim | undefined} undefined where it aims at nothing, or at nothing but zero
  */
-export function aimOf({ value, reference, target }) {
+export function aimOf({ value, unit, reference, target }) {
   if (!IS_TARGET.test(target)) return undefined;
   const limits = (target.match(NUMBER) ?? []).map((number) => Number(number.replaceAll(',', '')));
   const [limit, upper] = limits;
   if (limit === undefined || limit === 0) return undefined;
-  const isRatio = reference !== undefined && !ABOUT_VALUE.test(target);
+  const isRatio = reference !== undefined && !ABOUT_VALUE.test(target) && !isNumberOf(target, unit);
   const measured = isRatio ? value / reference : value;
   if (upper !== undefined && target.includes(' to ')) {
     const isFloor = measured - limit < upper - measured;
@@ -38,4 +38,12 @@ export function aimOf({ value, reference, target }) {
  */
 export function reached({ limit, isFloor, measured }) {
   return isFloor ? measured / limit : limit / measured;
+}
+
+/** Whether a number in it has this unit: then it is no ratio. @param {string} target @param {string} unit */
+function isNumberOf(target, unit) {
+  return (
+    unit !== '' &&
+    [`0${unit}`, `0 ${unit}`].some((end) => `${target.replace(/\d/g, '0')} `.includes(`${end} `))
+  );
 }

@@ -32,7 +32,7 @@ test('a report shows the ratio, and how far the rounds of both were apart', () =
 
 /** @param {string} target @param {number} value @param {number} [reference] */
 const reachedBy = (target, value, reference) => {
-  const aim = aimOf({ what: '', unit: '', value, target, reference });
+  const aim = aimOf({ what: '', unit: '/s', value, target, reference });
   return aim && reached(aim);
 };
 
@@ -41,6 +41,7 @@ test('a target is about the ratio where there is a reference, unless it names th
   assert.equal(reachedBy('1.60 or less', 320, 100), 0.5);
   assert.equal(reachedBy('at most 150 ms', 75, 41_000), 2);
   assert.equal(reachedBy('at least 350,000', 700_000), 2);
+  assert.equal(reachedBy('800,000/s or more', 400_000, 1_400_000), 0.5);
   assert.equal(reachedBy('0.80 to 1.25', 40, 100), 0.5);
   assert.equal(reachedBy('0.80 to 1.25', 250, 100), 0.5);
   assert.equal(reachedBy('', 1), undefined);
