@@ -4,7 +4,7 @@ import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRegistry } from '@membrane/registry';
 
-const RESOLUTION_MS = 2;
+const RESOLUTION_MS = 5;
 
 const [data = '', port = '0'] = process.argv.slice(2);
 process.once('disconnect', () => process.exit());
