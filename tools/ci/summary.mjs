@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 
 const packages = fileURLToPath(new URL('../../packages', import.meta.url));
+const toolsReport = fileURLToPath(new URL('../test-output/tools.tap', import.meta.url));
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 for (const name of readdirSync(packages)) {
@@ -20,6 +21,20 @@ for (const name of readdirSync(packages)) {
   total.failed += report.numFailedTests + report.numRuntimeErrorTestSuites;
   total.skipped += report.numPendingTests + report.numTodoTests;
   tellFailures(name, report);
+}
+
+if (existsSync(toolsReport)) {
+  const report = readFileSync(toolsReport, 'utf8');
+  const count = (/** @type {string} */ what) =>
+    Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(report)?.[1] ?? 0);
+  total.passed += count('pass');
+  total.failed += count('fail') + count('cancelled');
+  total.skipped += count('skipped') + count('todo');
+  // The log of the gate has the rest, not far above.
+  for (const [failure] of report.matchAll(/^not ok .*$/gm)) console.log(`FAILED in tools: ${failure}`);
+} else {
+  console.error('tools left no report of its tests');
+  total.failed += 1;
 }
 
 /**
