@@ -93,7 +93,7 @@ export function describeStore(name: string, open: () => Promise<StorePlace>): vo
       await loadAll(store);
       const value = {
         text: ':a"\'\\\u0000é😀\ud800\u2028',
-        'key "of" text': [1e300, -1e-7, 12_345_678_901_234_567_890],
+        'key "of" text': [1e300, -1e-7, 123_456_789.125],
         none: null,
         list: [1.5, true, { deep: [] }],
       };
