@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ETCD, postText } from './bench-requests.mjs';
+import { ETCD, postText, REQUESTS } from './bench-requests.mjs';
 import { startEtcd } from './etcd-server.mjs';
-import { measureRate } from './http-rate.mjs';
 import { startObserved, writeStore } from './observed-registry.mjs';
 import { RawConnection } from './raw-connection.mjs';
 import { startRedis } from './redis-server.mjs';
@@ -72,12 +71,14 @@ async function measureRates(directory, extent) {
   try {
     const bare = await startServer('bare-server.mjs', directory);
     running.push(bare.child);
-    const load = { kind: /** @type {const} */ ('register'), count: FEW, connections: 64, seconds: 1 };
-    await measureRate({ url: bare.url, ...load });
+    await fill(bare.url, (number) => [REQUESTS.register(number)]);
     const etcd = await startReference('etcd', () => startEtcd(join(directory, 'etcd')), extent.onProgress);
     if (etcd !== undefined) {
       running.push(etcd.child);
-      await fillEtcd(etcd.url);
+      await fill(etcd.url, (number) => [
+        postText('/v3/lease/grant', ETCD.grant(number)),
+        postText('/v3/kv/put', ETCD.put(number, number + 1)),
+      ]);
     }
     const redis = await startReference('Redis', () => startRedis(directory, FEW), extent.onProgress);
     if (redis !== undefined) running.push(redis.child);
@@ -109,12 +110,15 @@ async function startReference(name, start, onProgress) {
   }
 }
 
-/** Leases and keys for what is renewed and looked up. @param {string} url */
-async function fillEtcd(url) {
+/**
+ * What is renewed and looked up must be there, however slow a machine is.
+ * @param {string} url
+ * @param {(number: number) => string[]} requestsOf
+ */
+async function fill(url, requestsOf) {
   const connection = new RawConnection(url);
   for (let number = 0; number < FEW; number += 1) {
-    await connection.ask(postText('/v3/lease/grant', ETCD.grant(number)));
-    await connection.ask(postText('/v3/kv/put', ETCD.put(number, number + 1)));
+    for (const request of requestsOf(number)) await connection.ask(request);
   }
   connection.close();
 }
