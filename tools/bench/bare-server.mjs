@@ -18,7 +18,7 @@ await query('CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, value TEXT)'
 
 /** @type {Map<string, any>} */
 const members = new Map();
-/** @type {{ row: [string, string]; answer: () => void }[]} */
+/** @type {{ row: [string, object]; answer: () => void }[]} */
 let waiting = [];
 let committing = false;
 
@@ -29,7 +29,7 @@ async function commitGroups() {
     const group = waiting;
     waiting = [];
     await query(
-      `INSERT INTO rows SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+      `INSERT INTO rows SELECT value ->> 0, value -> 1 FROM json_each(?) WHERE true
        ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
       JSON.stringify(group.map(({ row }) => row)),
     );
@@ -77,7 +77,7 @@ const server = createServer((request, response) => {
       members.set(valid.id, record);
       send(response, JSON.stringify({ success: true, id: valid.id, revision: members.size }));
     };
-    waiting.push({ row: [valid.id, JSON.stringify(record)], answer });
+    waiting.push({ row: [valid.id, record], answer });
     if (!committing) void commitGroups();
   });
 });

@@ -2,7 +2,7 @@ import { shardOf, SHARDS } from './shard.js';
 import { ShardedMap } from './sharded-map.js';
 
 /** Up to here one `Set` does, in the order of arrival. */
-const MAX_UNSHARDED = 4_096;
+const MAX_UNSHARDED = 32_768;
 
 /** Ids without order. See `ShardedMap` for why there is more than one set. */
 class ShardedSet implements Iterable<string> {

@@ -22,20 +22,26 @@ export class LeaseTable {
   }
 
   get(namespace: string, id: string, instanceId: string): Lease | undefined {
-    const found = this.#places.find(namespace, id)?.leases;
-    if (found instanceof Map) return found.get(instanceId);
-    return found?.instance.instanceId === instanceId ? found : undefined;
+    const place = this.#places.find(namespace, id);
+    if (place === undefined) return undefined;
+    const { lease } = place;
+    return lease?.instanceId === instanceId ? lease : place.otherLeases?.get(instanceId);
   }
 
   /** A new lease, or a new incarnation of one, renewed at `renewedAtMs`. */
   begin(namespace: string, id: string, instance: Instance, renewedAtMs: number): void {
     this.end(namespace, id, instance.instanceId);
+    const { silent, tokenHash, incarnation } = instance;
     const lease: Lease = {
-      namespace,
-      id,
-      instance,
       renewedAtMs,
       ending: false,
+      silent,
+      tokenHash,
+      incarnation,
+      instanceId: instance.instanceId,
+      instance,
+      namespace,
+      id,
       keeping: undefined,
       bucket: undefined,
       position: 0,
@@ -47,6 +53,9 @@ export class LeaseTable {
   /** The same lease with another state; its pace or status may have changed, so it is looked at anew. */
   update(lease: Lease, instance: Instance): void {
     lease.instance = instance;
+    lease.silent = instance.silent;
+    lease.tokenHash = instance.tokenHash;
+    lease.incarnation = instance.incarnation;
     this.#wheel.schedule(lease, dueAtMs(lease));
   }
 
@@ -83,21 +92,19 @@ export class LeaseTable {
   }
 
   #add(lease: Lease): void {
-    const { namespace, id, instance } = lease;
-    const place = this.#places.at(namespace, id);
-    const found = place.leases;
-    if (found === undefined) place.leases = lease;
-    else if (found instanceof Map) found.set(instance.instanceId, lease);
-    else place.leases = new Map([found, lease].map((each) => [each.instance.instanceId, each]));
+    const place = this.#places.at(lease.namespace, lease.id);
+    if (place.lease === undefined) place.lease = lease;
+    else (place.otherLeases ??= new Map<string, Lease>()).set(lease.instanceId, lease);
     this.#size += 1;
   }
 
-  #remove({ namespace, id, instance }: Lease): void {
+  #remove(lease: Lease): void {
+    const { namespace, id, instanceId } = lease;
     const place = this.#places.find(namespace, id);
     if (place === undefined) return;
-    const found = place.leases;
-    if (found instanceof Map) found.delete(instance.instanceId);
-    if (!(found instanceof Map) || found.size === 0) place.leases = undefined;
+    if (place.lease === lease) place.lease = undefined;
+    else place.otherLeases?.delete(instanceId);
+    if (place.otherLeases?.size === 0) place.otherLeases = undefined;
     this.#places.release(namespace, id, place);
     this.#size -= 1;
   }

@@ -18,12 +18,17 @@ export interface Keeping {
 
 /** The right of one instance to its name, as long as it renews. Times are those of the lease clock. */
 export interface Lease extends WheelItem {
-  readonly namespace: string;
-  readonly id: string;
-  instance: Instance;
+  /** First what a renewal looks at, so that it lies close together: of the instance, `tokenHash`, `incarnation`, `silent`. */
   renewedAtMs: number;
   /** True once its end is decided: renewals come too late, unless the commit fails. */
   ending: boolean;
+  silent: boolean;
+  tokenHash: string | null;
+  incarnation: number;
+  readonly instanceId: string;
+  instance: Instance;
+  readonly namespace: string;
+  readonly id: string;
   /** Undefined unless it is kept beyond its end. */
   keeping: Keeping | undefined;
 }
@@ -44,10 +49,12 @@ export function renewLease(
   nowMs: number,
 ): Renewal {
   if (lease.ending) return 'not_registered';
-  const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
-  if (fault !== undefined) return fault;
+  if (tokenHash !== lease.tokenHash || (incarnation !== undefined && incarnation !== lease.incarnation)) {
+    const fault = findLeaseFault(lease.instance, tokenHash, incarnation);
+    if (fault !== undefined) return fault;
+  }
   extendLease(lease, nowMs);
-  return isSilent(lease.instance) ? 'recovered' : 'renewed';
+  return lease.silent ? 'recovered' : 'renewed';
 }
 
 /**

@@ -6,8 +6,10 @@ import { ShardedMap } from './sharded-map.js';
 /** What is kept in memory of an id. */
 export interface Place {
   node: MembraneNode | undefined;
-  /** Nearly every id has one instance: only where there are several is there a map of them, by instance id. */
-  leases: Lease | Map<string, Lease> | undefined;
+  /** Nearly every id has one instance. */
+  lease: Lease | undefined;
+  /** Where there are several: all but that one, by instance id. */
+  otherLeases: Map<string, Lease> | undefined;
   /** See `LeaseCounts`. */
   counts: CountEntry | undefined;
 }
@@ -32,15 +34,16 @@ export class PlaceTable {
     }
     let place = places.get(id);
     if (place === undefined) {
-      place = { node: undefined, leases: undefined, counts: undefined };
+      place = { node: undefined, lease: undefined, otherLeases: undefined, counts: undefined };
       places.set(id, place);
     }
     return place;
   }
 
   /** Forgets the place where nothing is left in it. To be called by whoever has taken something out. */
-  release(namespace: string, id: string, { node, leases, counts }: Place): void {
-    if (node !== undefined || leases !== undefined || counts !== undefined) return;
+  release(namespace: string, id: string, { node, lease, otherLeases, counts }: Place): void {
+    if (node !== undefined || lease !== undefined || otherLeases !== undefined || counts !== undefined)
+      return;
     const places = this.#namespaces.get(namespace);
     places?.delete(id);
     if (places?.size === 0) this.#namespaces.delete(namespace);

@@ -1,7 +1,7 @@
 import { shardOf, SHARDS } from './shard.js';
 
 /** Up to here one `Map` does. */
-const MAX_UNSHARDED = 4_096;
+const MAX_UNSHARDED = 32_768;
 
 /**
  * A map by text that stalls nobody: a `Map` that grows is built anew at once, which takes 350 ms at a million entries.

@@ -6,6 +6,7 @@ import {
 } from '@membrane/protocol';
 import { NONE_ENDED, type MembraneNode } from '../domain/membrane-node.js';
 import type { StoredEntry } from '../store/membrane-store.js';
+import { TextPool } from './text-pool.js';
 import { INLINE_INSTANCE_ID, NO_HASHES, NO_METADATA, NODE_PREFIX, USUAL_WEIGHT } from './state-rows.js';
 
 const MODES: ReadonlySet<unknown> = new Set<CommunicationMode>(['shared-volume', 'network', 'ipc']);
@@ -35,14 +36,15 @@ const LIVE_FIELDS: ReadonlySet<string> = new Set([
  * would refuse, and leaves the rest to it.
  */
 export class PlainNodeReader {
-  /** Names that many rows share: each is checked, and held, once. */
+  /** The last ones, which the next row is likely to share: they need not be checked again. */
   #namespace = '';
   #parent = '';
+  readonly #texts = new TextPool();
 
   read({ key, value, revision }: StoredEntry): MembraneNode | undefined {
     const row = value as Record<string, unknown> | null;
     if (typeof row !== 'object' || row === null || !hasOnly(row, NODE_FIELDS)) return undefined;
-    const live = readLive(row.live, revision);
+    const live = readLive(row.live, revision, this.#texts);
     const createdRevision = row.createdRevision ?? revision;
     const ownRevision = row.revision ?? revision;
     if (live === undefined || !isRevision(createdRevision) || !isRevision(ownRevision)) return undefined;
@@ -76,13 +78,17 @@ export class PlainNodeReader {
   #takeParent(name: unknown): boolean {
     if (name !== undefined && name !== this.#parent) {
       if (typeof name !== 'string' || !membraneIdSchema.safeParse(name).success) return false;
-      this.#parent = name;
+      this.#parent = this.#texts.share(name);
     }
     return true;
   }
 }
 
-function readLive(live: unknown, rowRevision: number): MembraneNode['instances'][number] | undefined {
+function readLive(
+  live: unknown,
+  rowRevision: number,
+  texts: TextPool,
+): MembraneNode['instances'][number] | undefined {
   if (typeof live !== 'object' || live === null || !hasOnly(live, LIVE_FIELDS)) return undefined;
   const {
     endpoint,
@@ -116,7 +122,7 @@ function readLive(live: unknown, rowRevision: number): MembraneNode['instances']
     failingCheck: null,
     drain: null,
     registeredAtMs,
-    tokenHash,
+    tokenHash: tokenHash === null ? null : texts.share(tokenHash),
     attempt,
     replacedTokenHashes: NO_HASHES,
     incarnation,

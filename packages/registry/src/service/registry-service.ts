@@ -46,6 +46,7 @@ import { readKnownBatch } from './known-leases.js';
 import { hashToken } from './lease-token.js';
 import { recordOf } from './membrane-records.js';
 import type { RegistryState } from './registry-state.js';
+import { TextPool } from './text-pool.js';
 import type { TombstoneSweeper } from './tombstone-sweeper.js';
 
 /** Events in an answer for those who name no limit. */
@@ -74,6 +75,7 @@ export class RegistryService {
   readonly #clock: Clock;
   readonly #tombstones: RegistryServiceOptions['tombstones'];
   readonly #heartbeatIntervalMs: number;
+  readonly #texts = new TextPool();
 
   constructor(options: RegistryServiceOptions) {
     this.#state = options.state;
@@ -89,9 +91,9 @@ export class RegistryService {
       namespace: request.namespace ?? DEFAULT_NAMESPACE,
       id: request.id,
       instanceId: request.instance_id ?? DEFAULT_INSTANCE_ID,
-      parent: request.parent ?? null,
+      parent: this.#share(request.parent ?? null),
       description: describeInstance(request, this.#heartbeatIntervalMs),
-      tokenHash: hashToken(request.lease_token),
+      tokenHash: this.#share(hashToken(request.lease_token)),
       attempt: request.attempt ?? undefined,
     };
     const { namespace, id, instanceId } = command;
@@ -249,6 +251,10 @@ export class RegistryService {
         ? eventLog.last(limit, filter)
         : eventLog.after(this.#parseRevision(query.since), limit, filter);
     return events.map(toEvent);
+  }
+
+  #share(text: string | null): string | null {
+    return text === null ? null : this.#texts.share(text);
   }
 
   /** What a dissolved membrane of this id left is handed over before. */
