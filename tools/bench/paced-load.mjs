@@ -11,7 +11,9 @@ const idle = [];
 
 /** @param {string | Buffer} request @returns {Promise<string>} over a connection that nobody else uses meanwhile */
 async function exchange(request) {
-  const connection = idle.pop() ?? new RawConnection(url);
+  let connection = idle.pop();
+  while (connection?.isOpen === false) connection = idle.pop();
+  connection ??= new RawConnection(url);
   const answer = await connection.ask(request);
   idle.push(connection);
   return answer;

@@ -11,6 +11,8 @@ export class RawConnection {
   #onAnswer;
   /** @type {(error: Error) => void} */
   #onError = () => undefined;
+  /** False once the server has closed it, as it does with one that was idle for long. */
+  isOpen = true;
 
   /** @param {string} url */
   constructor(url) {
@@ -18,7 +20,10 @@ export class RawConnection {
     this.socket = connect(Number(port), hostname).setNoDelay().setEncoding('latin1');
     this.socket.on('data', (chunk) => this.#read(String(chunk)));
     this.socket.on('error', (error) => this.#onError(error));
-    this.socket.on('close', () => this.#onError(new Error('the server closed a connection')));
+    this.socket.on('close', () => {
+      this.isOpen = false;
+      this.#onError(new Error('the server closed a connection'));
+    });
   }
 
   /**
@@ -29,7 +34,8 @@ export class RawConnection {
   send(request, onAnswer, onError) {
     this.#onAnswer = onAnswer;
     this.#onError = onError;
-    this.socket.write(request);
+    if (this.isOpen) this.socket.write(request);
+    else onError(new Error('the server has closed this connection'));
   }
 
   /** @param {string | Uint8Array} request @returns {Promise<string>} */

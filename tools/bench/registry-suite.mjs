@@ -17,7 +17,7 @@ const FEW = 1_000;
 const SOME = 10_000;
 const DAY_MS = 86_400_000;
 const REST_INTERVAL_MS = 30_000;
-const FULL = { many: 1_000_000, rounds: 5, seconds: 2, restSeconds: 30, withExpiry: true };
+const FULL = { many: 1_000_000, rounds: 4, seconds: 2, restSeconds: 30, withExpiry: true };
 const SHORT = { many: 100_000, rounds: 1, seconds: 1, restSeconds: 5, withExpiry: false };
 
 /** @typedef {(line: string) => void} OnProgress */
