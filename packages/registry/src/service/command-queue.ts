@@ -6,8 +6,8 @@ import { encodeChange } from './state-encoder.js';
 
 /** Commands that may wait while the store is slow; more are refused, so that memory is not what gives way. */
 const MAX_WAITING_COMMANDS = 20_000;
-/** Commands in one transaction. */
-const MAX_GROUP_SIZE = 1_024;
+/** Commands in one transaction: they are decided, and applied, in one turn each. */
+const MAX_GROUP_SIZE = 512;
 /** What they may write, as far as they tell: a large transaction stalls everybody else. */
 export const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 /** How long a caller should wait before trying again. */

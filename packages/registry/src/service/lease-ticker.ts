@@ -7,8 +7,8 @@ import type { CommandQueue } from './command-queue.js';
 import type { RegistryState } from './registry-state.js';
 import type { SelfPreservation } from './self-preservation.js';
 
-/** Leases looked at, and transitions decided, before other work gets its turn. */
-const SLICE_LEASES = 2_000;
+/** Leases looked at, and transitions decided, before other work gets its turn. More would make long turns, and garbage. */
+const SLICE_LEASES = 200;
 const SLICE_SWEEPS = 500;
 /** How often a store that failed is tried. */
 const PROBE_INTERVAL_MS = 1_000;
