@@ -18,7 +18,7 @@ const SOME = 10_000;
 const DAY_MS = 86_400_000;
 const REST_INTERVAL_MS = 30_000;
 const FULL = { many: 1_000_000, rounds: 4, seconds: 2, restSeconds: 30, withExpiry: true };
-const SHORT = { many: 100_000, rounds: 1, seconds: 1, restSeconds: 5, withExpiry: false };
+const SHORT = { many: 20_000, rounds: 1, seconds: 1, restSeconds: 3, withExpiry: false };
 
 /** @typedef {(line: string) => void} OnProgress */
 
