@@ -80,7 +80,7 @@ export class HealthChecker {
 
   /** To be called when the state has been loaded. Resolves when all of it has been looked at. */
   async start(): Promise<void> {
-    if (this.#timer !== undefined || this.#abort.signal.aborted) return;
+    if (this.#timer !== undefined || this.#isStopped()) return;
     let left = START_SLICE;
     for (const { namespace, id, instances } of this.#options.state.directory.nodes()) {
       for (const instance of instances)
@@ -88,9 +88,9 @@ export class HealthChecker {
       left -= 1;
       if (left > 0) continue;
       await new Promise(setImmediate);
-      if (this.#abort.signal.aborted) return;
       left = START_SLICE;
     }
+    if (this.#isStopped()) return;
     this.#timer = setInterval(() => {
       this.tick();
       if (!this.#options.isOn && this.#targets.size === 0) clearInterval(this.#timer);
@@ -146,6 +146,10 @@ export class HealthChecker {
   /** Resolves when the checks that run are over. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  #isStopped(): boolean {
+    return this.#abort.signal.aborted;
   }
 
   #follow(namespace: string, id: string, instance: Instance): void {
