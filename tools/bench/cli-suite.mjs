@@ -85,7 +85,9 @@ export async function cliSuite({ short, onProgress }) {
  */
 async function measureStarts(commands, rounds) {
   const names = /** @type {Name[]} */ (Object.keys(commands));
-  const took = /** @type {Record<Name, number[]>} */ (Object.fromEntries(names.map((name) => [name, []])));
+  const took = /** @type {Record<Name, number[]>} */ (
+    /** @type {unknown} */ (Object.fromEntries(names.map((name) => [name, []])))
+  );
   // The first round fills the caches of the disk.
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of names) {
