@@ -13,7 +13,8 @@ const MANY = 10_000;
 const fileOf = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
 /**
- * What it costs a process to keep many membranes registered, beside one that keeps a single one.
+ * What it costs a process to keep many membranes registered, beside one that keeps a single one; and to find one that is
+ * known already.
  * @param {{ short: boolean; onProgress: (line: string) => void }} options
  * @returns {Promise<import('./report.mjs').Figure[]>}
  */
@@ -34,6 +35,12 @@ export async function clientSuite({ short, onProgress }) {
     };
     const one = await measure(1);
     const many = await measure(MANY);
+    onProgress('finding what is known');
+    const discovers = [fileOf('discover-host.mjs'), url, short ? '50000' : '300000', short ? '3' : '9'];
+    const { stdout } = await promisify(execFile)(process.execPath, discovers);
+    /** @type {Record<'bare' | 'remembered' | 'replica' | 'peek', number>} */
+    const ns = JSON.parse(stdout);
+    const besideBare = { unit: 'ns', reference: ns.bare, referenceName: 'async Map.get' };
     const beside = (/** @type {keyof Cost} */ what) => ({ reference: one[what], referenceName: 'with 1' });
     return [
       {
@@ -69,6 +76,9 @@ export async function clientSuite({ short, onProgress }) {
         unit: '/s',
         target: '',
       },
+      { what: 'discover, remembered', value: ns.remembered, ...besideBare, target: 'under 1,000' },
+      { what: 'discover, from the replica', value: ns.replica, ...besideBare, target: 'under 1,000' },
+      { what: 'peek, from the replica', value: ns.peek, ...besideBare, target: 'under 1,000' },
     ];
   } finally {
     registry.kill('SIGKILL');
