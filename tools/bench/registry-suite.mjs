@@ -1,136 +1,120 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { median } from './report.mjs';
-import { residentBytes, startServer, stopServer } from './server-process.mjs';
-import { measureRate } from './wrk.mjs';
-
-/** @typedef {import('./server-process.mjs').Server} Server */
+import { ETCD, postText } from './bench-requests.mjs';
+import { startEtcd } from './etcd-server.mjs';
+import { measureRate } from './http-rate.mjs';
+import { startObserved, writeStore } from './observed-registry.mjs';
+import { RawConnection } from './raw-connection.mjs';
+import { startRedis } from './redis-server.mjs';
+import { measureBatches } from './registry-batches.mjs';
+import { measureLoad } from './registry-load.mjs';
+import { measureRest } from './registry-rest.mjs';
+import { measureRows } from './registry-rows.mjs';
+import { startServer } from './server-process.mjs';
+import { stopWorker } from './worker-process.mjs';
 
 const FEW = 1_000;
-const MANY = 100_000;
-const READ_CONNECTIONS = 32;
-const WRITE_CONNECTIONS = 64;
+const SOME = 10_000;
+const DAY_MS = 86_400_000;
+const REST_INTERVAL_MS = 30_000;
+const FULL = { many: 1_000_000, rounds: 5, seconds: 2, restSeconds: 30, withExpiry: true };
+const SHORT = { many: 100_000, rounds: 1, seconds: 1, restSeconds: 5, withExpiry: false };
+
+/** @typedef {(line: string) => void} OnProgress */
 
 /**
- * Registers until that many are held.
- * @param {string} url
- * @param {number} count
+ * @param {{ short: boolean; onProgress: OnProgress }} options
+ * @returns {Promise<import('./report.mjs').Figure[]>}
  */
-async function fill(url, count) {
-  for (;;) {
-    const response = await fetch(`${url}/status`);
-    const { membrane_count: first } = /** @type {{ membrane_count: number }} */ (await response.json());
-    if (first >= count) return;
-    const seconds = count - first > 10 * FEW ? 4 : 1;
-    await measureRate({ url, kind: 'register', count, connections: WRITE_CONNECTIONS, seconds, first });
+export async function registrySuite({ short, onProgress }) {
+  const extent = { ...(short ? SHORT : FULL), few: FEW, some: SOME, onProgress };
+  const directory = await mkdtemp(join(tmpdir(), 'membrane-bench-'));
+  try {
+    const rates = await measureRates(directory, extent);
+    const rest = await measureLoad({
+      directory,
+      count: extent.many,
+      intervalMs: REST_INTERVAL_MS,
+      onProgress,
+    });
+    try {
+      const atRest = { count: extent.many, intervalMs: REST_INTERVAL_MS, seconds: extent.restSeconds };
+      const { withExpiry } = extent;
+      return [
+        ...rates,
+        ...rest.figures,
+        ...(await measureRest(rest.registry, { ...atRest, withExpiry, onProgress })),
+      ];
+    } finally {
+      await stopWorker(rest.registry.worker);
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
 /**
- * @param {{ short: boolean; onProgress: (line: string) => void }} options
- * @returns {Promise<import('./report.mjs').Figure[]>}
+ * @param {string} directory
+ * @param {typeof FULL & { few: number; some: number; onProgress: OnProgress }} extent
  */
-export async function registrySuite({ short, onProgress }) {
-  const rounds = short ? 1 : 5;
-  const seconds = short ? 1 : 3;
-  const directory = await mkdtemp(join(tmpdir(), 'membrane-bench-'));
-  /** @type {Server[]} */
+async function measureRates(directory, extent) {
+  /** @type {{ kill: (signal: 'SIGKILL') => unknown }[]} */
   const running = [];
-  const start = async (/** @type {string} */ script, /** @type {string} */ name) => {
-    const server = await startServer(script, join(directory, name));
-    running.push(server);
-    return server;
+  const startHolding = async (/** @type {number} */ count) => {
+    const data = join(directory, `rates-${count}`);
+    extent.onProgress(`a registry with ${count}`);
+    await writeStore(data, { count, intervalMs: DAY_MS });
+    const registry = await startObserved(data);
+    running.push(registry.worker);
+    return registry;
   };
-  /** @type {import('./report.mjs').Figure[]} */
-  const figures = [];
   try {
     const bare = await startServer('bare-server.mjs', directory);
-    running.push(bare);
-    const few = await start('registry-host.mjs', 'few');
-    let many = await start('registry-host.mjs', 'many');
-
-    // Both have answered some requests before their memory is looked at.
-    await measureRate({ url: many.url, kind: 'discover', count: 1, connections: 1, seconds: 1 }).catch(
-      () => 0,
-    );
-    const emptyBytes = await residentBytes(many);
-    onProgress(`filling one registry with ${FEW}, one with ${MANY}`);
-    await fill(few.url, FEW);
-    await measureRate({
-      url: bare.url,
-      kind: 'register',
-      count: FEW,
-      connections: WRITE_CONNECTIONS,
-      seconds: 1,
-    });
-    await fill(many.url, MANY);
-    const fullBytes = await residentBytes(many);
-
-    /** @type {Record<string, number[]>} */
-    const rates = {};
-    const measure = async (
-      /** @type {string} */ name,
-      /** @type {Server} */ { url },
-      /** @type {'heartbeat' | 'discover' | 'register'} */ kind,
-      /** @type {number} */ count,
-    ) => {
-      const connections = kind === 'register' ? WRITE_CONNECTIONS : READ_CONNECTIONS;
-      (rates[name] ??= []).push(await measureRate({ url, kind, count, connections, seconds }));
-    };
-    for (let round = 1; round <= rounds; round += 1) {
-      onProgress(`round ${round} of ${rounds}`);
-      for (const kind of /** @type {const} */ (['heartbeat', 'discover', 'register'])) {
-        await measure(`bare ${kind}`, bare, kind, FEW);
-        await measure(`few ${kind}`, few, kind, FEW);
-      }
-      await measure('many register', many, 'register', MANY);
+    running.push(bare.child);
+    const load = { kind: /** @type {const} */ ('register'), count: FEW, connections: 64, seconds: 1 };
+    await measureRate({ url: bare.url, ...load });
+    const etcd = await startReference('etcd', () => startEtcd(join(directory, 'etcd')), extent.onProgress);
+    if (etcd !== undefined) {
+      running.push(etcd.child);
+      await fillEtcd(etcd.url);
     }
-    const rate = (/** @type {string} */ name) => median(rates[name] ?? []);
-
-    await stopServer(many);
-    const startMs = performance.now();
-    many = await start('registry-host.mjs', 'many');
-    const loadMs = performance.now() - startMs;
-    await sleep(100);
-
-    figures.push(
-      .../** @type {const} */ (['heartbeat', 'discover']).map((kind) => ({
-        what: `${kind}, ${READ_CONNECTIONS} connections`,
-        value: rate(`few ${kind}`),
-        unit: '/s',
-        reference: rate(`bare ${kind}`),
-        referenceName: 'bare node:http',
-        target: '0.85 or better',
-      })),
-      {
-        what: `durable register, ${WRITE_CONNECTIONS} in flight, ${FEW} held`,
-        value: rate('few register'),
-        unit: '/s',
-        reference: rate('bare register'),
-        referenceName: 'bare node:http, zod, one row, group commit',
-        target: '0.50 or better',
-      },
-      {
-        what: `durable register, ${WRITE_CONNECTIONS} in flight, ${MANY} held`,
-        value: rate('many register'),
-        unit: '/s',
-        reference: rate('few register'),
-        referenceName: `with ${FEW} held`,
-        target: '0.80 to 1.25',
-      },
-      { what: `start until ${MANY} are loaded`, value: loadMs / 1_000, unit: 's', target: 'under 3 s' },
-      {
-        what: 'memory a membrane',
-        value: (fullBytes - emptyBytes) / MANY,
-        unit: 'bytes',
-        target: 'at most 2,048',
-      },
-    );
+    const redis = await startReference('Redis', () => startRedis(directory, FEW), extent.onProgress);
+    if (redis !== undefined) running.push(redis.child);
+    const [few, some, many] = [
+      await startHolding(FEW),
+      await startHolding(SOME),
+      await startHolding(extent.many),
+    ];
+    const rows = await measureRows({ bare, few, many, etcd, redis }, extent);
+    return [...rows, ...(await measureBatches({ some, many }, extent))];
   } finally {
-    for (const { child } of running) child.kill('SIGKILL');
-    await rm(directory, { recursive: true, force: true });
+    for (const child of running) child.kill('SIGKILL');
   }
-  return figures;
+}
+
+/**
+ * @template Server
+ * @param {string} name
+ * @param {() => Promise<Server>} start
+ * @param {OnProgress} onProgress
+ * @returns {Promise<Server | undefined>} undefined where it is not installed
+ */
+async function startReference(name, start, onProgress) {
+  try {
+    return await start();
+  } catch (error) {
+    onProgress(`${name}: not found, not measured (${String(error)})`);
+    return undefined;
+  }
+}
+
+/** Leases and keys for what is renewed and looked up. @param {string} url */
+async function fillEtcd(url) {
+  const connection = new RawConnection(url);
+  for (let number = 0; number < FEW; number += 1) {
+    await connection.ask(postText('/v3/lease/grant', ETCD.grant(number)));
+    await connection.ask(postText('/v3/kv/put', ETCD.put(number, number + 1)));
+  }
+  connection.close();
 }

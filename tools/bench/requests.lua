@@ -8,9 +8,13 @@ local next_id = tonumber(os.getenv('BENCH_FIRST') or '0') % count
 local function id_of(n) return string.format('member-%05d', n) end
 
 function request()
-  local id = id_of(next_id)
+  local number = next_id
+  local id = id_of(number)
   next_id = (next_id + 1) % count
   if kind == 'discover' then return wrk.format('GET', '/discover/' .. id) end
+  -- A key of etcd is in base 64, which these letters and digits are already; its leases count from 1.
+  if kind == 'etcd-range' then return wrk.format('POST', '/v3/kv/range', json, string.format('{"key":"member%06d"}', number)) end
+  if kind == 'etcd-keepalive' then return wrk.format('POST', '/v3/lease/keepalive', json, '{"ID":' .. number + 1 .. '}') end
   if kind == 'heartbeat' then return wrk.format('POST', '/heartbeat', json, '{"id":"' .. id .. '"}') end
   -- An endpoint of 40 characters.
   return wrk.format('POST', '/register', json, '{"id":"' .. id .. '","parent":"house","endpoint":"http://10.0.0.1:8080/member/' .. id

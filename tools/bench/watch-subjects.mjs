@@ -1,15 +1,10 @@
 // What is watched by the watch bench: how it is started, how it is changed, and how a change shows in what a watcher reads.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { SERVER_CORE } from './cores.mjs';
+import { startEtcd } from './etcd-server.mjs';
 import { startServer } from './server-process.mjs';
 
 /** Ids, or keys, that change in turn. */
 export const CHANGING = 1_000;
 const DIGITS = 9;
-const ETCD_START_MS = 10_000;
 
 /**
  * @typedef {object} WatchSubject
@@ -28,45 +23,6 @@ const ETCD_START_MS = 10_000;
 const toDigits = (/** @type {number} */ number) => String(number).padStart(DIGITS, '0');
 const nameOf = (/** @type {number} */ number) => `member-${String(number % CHANGING).padStart(5, '0')}`;
 const toBase64 = (/** @type {string} */ text) => Buffer.from(text).toString('base64');
-
-/** @param {string} directory */
-async function startEtcd(directory) {
-  const [clients, peers] = [await findFreePort(), await findFreePort()].map(
-    (port) => `http://127.0.0.1:${port}`,
-  );
-  const settings = {
-    'data-dir': directory,
-    'listen-client-urls': clients,
-    'advertise-client-urls': clients,
-    'listen-peer-urls': peers,
-    'initial-advertise-peer-urls': peers,
-    'initial-cluster': `default=${peers}`,
-  };
-  const args = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn('etcd', args, { stdio: 'ignore' });
-  await once(child, 'spawn');
-  // Its threads inherit the core.
-  spawn('taskset', ['-acp', SERVER_CORE, String(child.pid)], { stdio: 'ignore' }).on(
-    'error',
-    () => undefined,
-  );
-  for (let leftMs = ETCD_START_MS; leftMs > 0 && child.exitCode === null; leftMs -= 100) {
-    const health = await fetch(`${clients}/health`).then((answer) => answer.text(), String);
-    if (health.includes('true')) return { url: clients, child };
-    await sleep(100);
-  }
-  child.kill('SIGKILL');
-  throw new Error('etcd did not start');
-}
-
-async function findFreePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** @type {Record<'registry' | 'etcd', WatchSubject>} */
 export const WATCH_SUBJECTS = {

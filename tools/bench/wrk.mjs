@@ -11,8 +11,7 @@ export function findWrk() {
 
 /**
  * Requests a second that were answered by 200. `kind`: what to send, of `requests.lua`; `count`: how many ids.
- * @param {{ url: string; kind: 'heartbeat' | 'discover' | 'register'; count: number; connections: number; seconds: number;
- *   first?: number }} load
+ * @param {import('./http-rate.mjs').Load} load
  */
 export async function measureRate({ url, kind, count, connections, seconds, first = 0 }) {
   const args = ['-c', LOAD_CORE, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', SCRIPT, url];
