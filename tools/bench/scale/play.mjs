@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOAD_CORE, SERVER_CORE } from '../cores.mjs';
+import { writeStore } from '../observed-registry.mjs';
 import { quantile } from '../statistics.mjs';
 import { ask, startWorker, stopWorker } from '../worker-process.mjs';
 import { someHosts } from './population.mjs';
-import { prepareStore } from './prepared-store.mjs';
 
 const PROCESSES = 4;
 const WATCHERS = 100;
@@ -58,7 +58,7 @@ export async function play(count, { speed, seconds, stretches, onProgress }) {
   try {
     const intervalMs = INTERVAL_MS / speed;
     onProgress(`a store with ${count.toLocaleString('en-US')}`);
-    await prepareStore(directory, count, intervalMs);
+    await writeStore(directory, { count, intervalMs, population: './scale/population.mjs' });
     const { worker: registry, word } = await start('registry-process.mjs', [directory], SERVER_CORE);
     const loads = await Promise.all(
       Array.from({ length: PROCESSES }, async (_, index) => {
