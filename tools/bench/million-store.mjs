@@ -1,17 +1,18 @@
-// Fills a data directory with membranes: node million-store.mjs DIRECTORY COUNT INTERVAL_MS. It writes the rows that
+// Fills a data directory with membranes: node million-store.mjs DIRECTORY COUNT INTERVAL_MS [POPULATION], which is
+// the module that says who they are. It writes the rows that
 // registrations leave, by the registry's own encoder and store, and not by HTTP: a million requests take minutes, of
 // which nothing is measured here. Each membrane has a revision of its own, and the last 100,000 are in the journal, as
 // it would be. So these parts of the registry are taken from its build, though nobody else may.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createRegistry } from '@membrane/registry';
-import { registrationOf } from './bench-requests.mjs';
 
 const GROUP = 5_000;
 
 const dist = (/** @type {string} */ file) =>
   import(new URL(file, import.meta.resolve('@membrane/registry')).href);
 const { encodeChange } = await dist('service/state-encoder.js');
+const { hashToken } = await dist('service/lease-token.js');
 const { JOURNAL_LIMIT } = await dist('store/membrane-store.js');
 const { KeyvMembraneStore } = await dist('store/keyv-membrane-store.js');
 const { SqliteKeyv } = await dist('store/sqlite-keyv.js');
@@ -19,15 +20,20 @@ const { SqliteKeyv } = await dist('store/sqlite-keyv.js');
 const { Keyv } = createRequire(import.meta.resolve('@membrane/registry'))('keyv');
 const PENDING = 0;
 
-const [data = '', countText, intervalText] = process.argv.slice(2);
+const [data = '', countText, intervalText, population = './bench-requests.mjs'] = process.argv.slice(2);
 const count = Number(countText);
+const { registrationOf, ancestorsOf } = await import(new URL(population, import.meta.url).href);
 
 /** @param {number} number */
 function changeOf(number) {
-  const { id, parent, endpoint, metadata, heartbeat_interval_ms } = registrationOf(
-    number,
-    Number(intervalText),
-  );
+  const {
+    id,
+    parent = null,
+    endpoint,
+    metadata,
+    heartbeat_interval_ms,
+    lease_token,
+  } = registrationOf(number, Number(intervalText));
   const atMs = Date.now();
   const instance = {
     instanceId: 'default',
@@ -44,7 +50,7 @@ function changeOf(number) {
     failingCheck: null,
     drain: null,
     registeredAtMs: atMs,
-    tokenHash: null,
+    tokenHash: hashToken(lease_token),
     attempt: 0,
     replacedTokenHashes: [],
     incarnation: PENDING,
@@ -69,7 +75,7 @@ function changeOf(number) {
     instanceId: 'default',
     parent,
     instance,
-    after: [parent],
+    after: ancestorsOf?.(number) ?? [parent],
   };
   const events = count - number <= JOURNAL_LIMIT ? [event] : [];
   return encodeChange({ atMs, nodes: [{ before: undefined, after: node }], events });

@@ -34,11 +34,17 @@ export async function observe({ worker }, happen) {
 /**
  * Fills a data directory, which a registry then loads.
  * @param {string} directory
- * @param {{ count: number; intervalMs: number }} membranes
+ * @param {{ count: number; intervalMs: number; population?: string }} membranes `population`: the module that says who they are
  */
-export async function writeStore(directory, { count, intervalMs }) {
+export async function writeStore(directory, { count, intervalMs, population }) {
   const file = fileURLToPath(new URL('million-store.mjs', import.meta.url));
-  const args = [file, directory, String(count), String(intervalMs)];
+  const args = [
+    file,
+    directory,
+    String(count),
+    String(intervalMs),
+    ...(population === undefined ? [] : [population]),
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new Error(`the store of ${count} membranes could not be written`);

@@ -6,7 +6,7 @@ import { NotKeptUp, play } from './scale/play.mjs';
  * registry with a million too busy: its curves are to show what it costs to hold them, not how it is when it is behind.
  */
 const FULL = { speed: 2, counts: [10_000, 100_000, 1_000_000], seconds: 15, stretches: 3 };
-const SHORT = { speed: 5, counts: [1_000, 10_000], seconds: 2, stretches: 3 };
+const SHORT = { speed: 6, counts: [1_000, 10_000], seconds: 5, stretches: 2 };
 
 /**
  * How the cost of one registry grows with the number of membranes that it holds.

@@ -30,7 +30,7 @@ async function replaceOne() {
     '/deregister',
     JSON.stringify({ id: share.idOf(number), lease_token: LEASE_TOKEN }),
   );
-  const next = registrationOf(number, share.generationOf(number) + 1, intervalMs);
+  const next = registrationOf(number, intervalMs, share.generationOf(number) + 1);
   const answer = await calls.call('register', '/register', JSON.stringify(next));
   if (answer?.status !== 200)
     throw new Error(`a registration was answered by ${answer?.status}: ${answer?.text}`);

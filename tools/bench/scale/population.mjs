@@ -34,13 +34,18 @@ export function someHosts(count, wanted) {
   );
 }
 
-/** @param {number} number @param {number} generation @param {number} intervalMs */
-export function registrationOf(number, generation, intervalMs) {
+/** The parent first. @param {number} number */
+export function ancestorsOf(number) {
+  if (number === 0) return [];
+  return isWorker(number) ? [idOf(hostOf(number)), idOf(0)] : [idOf(0)];
+}
+
+/** @param {number} number @param {number} intervalMs @param {number} [generation] */
+export function registrationOf(number, intervalMs, generation = 0) {
   const id = idOf(number, generation);
-  const parent = number === 0 ? undefined : idOf(isWorker(number) ? hostOf(number) : 0);
   return {
     id,
-    parent,
+    parent: ancestorsOf(number)[0],
     endpoint: `http://10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}:8080/${id}`,
     communication_mode: 'network',
     metadata: { version: '1.4.2' },
