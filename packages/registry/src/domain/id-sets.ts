@@ -35,7 +35,7 @@ class ShardedSet implements Iterable<string> {
 
 export type Ids = Iterable<string> & { readonly size: number };
 
-const NO_IDS: Ids = new Set();
+export const NO_IDS: Ids = new Set();
 
 /** For each key a set of ids, however many: a key without any takes no room. */
 export class IdSets {

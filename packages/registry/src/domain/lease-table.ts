@@ -50,12 +50,10 @@ export class LeaseTable {
     this.#wheel.schedule(lease, dueAtMs(lease));
   }
 
-  /** The same lease with another state; its pace or status may have changed, so it is looked at anew. */
+  /** The same lease, of the same incarnation, with another state: its pace or status may have changed, so it is looked at anew. */
   update(lease: Lease, instance: Instance): void {
     lease.instance = instance;
     lease.silent = instance.silent;
-    lease.tokenHash = instance.tokenHash;
-    lease.incarnation = instance.incarnation;
     this.#wheel.schedule(lease, dueAtMs(lease));
   }
 

@@ -23,8 +23,8 @@ export interface Lease extends WheelItem {
   /** True once its end is decided: renewals come too late, unless the commit fails. */
   ending: boolean;
   silent: boolean;
-  tokenHash: string | null;
-  incarnation: number;
+  readonly tokenHash: string | null;
+  readonly incarnation: number;
   readonly instanceId: string;
   instance: Instance;
   readonly namespace: string;

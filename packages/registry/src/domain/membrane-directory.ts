@@ -1,7 +1,7 @@
 import type { StatusCounts } from '@membrane/protocol';
 import type { NodeChange } from './change.js';
 import { CreationOrder } from './creation-order.js';
-import { IdSets, type Ids } from './id-sets.js';
+import { IdSets, NO_IDS, type Ids } from './id-sets.js';
 import type { MembraneNode } from './membrane-node.js';
 import type { PlaceTable } from './place-table.js';
 import { ShardedMap } from './sharded-map.js';
@@ -9,6 +9,8 @@ import type { TreeView } from './state-view.js';
 import { heirsIn } from './tombstone.js';
 import { TreeHeights } from './tree-heights.js';
 import { isPresent } from './tree-walk.js';
+
+type NodeName = Pick<MembraneNode, 'namespace' | 'id'>;
 
 interface NamespaceState {
   nodes: number;
@@ -20,15 +22,13 @@ interface NamespaceState {
   readonly counts: StatusCounts;
 }
 
-const NO_IDS: Ids = new Set();
-
 /** The committed state: every node, by namespace and id, with the indexes that reads need. */
 export class MembraneDirectory implements TreeView {
   readonly #places: PlaceTable;
   readonly #namespaces = new Map<string, NamespaceState>();
   readonly #heights = new TreeHeights();
-  /** By namespace and id. */
-  readonly #tombstones = new ShardedMap<MembraneNode>();
+  /** Names of nodes with a tombstone, by namespace and id. */
+  readonly #tombstones = new ShardedMap<NodeName>();
 
   constructor(places: PlaceTable) {
     this.#places = places;
@@ -51,8 +51,8 @@ export class MembraneDirectory implements TreeView {
     for (const { node } of this.#places.all()) if (node !== undefined) yield node;
   }
 
-  /** Every node that is not in a tree any more. */
-  tombstones(): Iterable<MembraneNode> {
+  /** Names of the nodes that are not in a tree any more. */
+  tombstones(): Iterable<NodeName> {
     return this.#tombstones.values();
   }
 
@@ -82,17 +82,15 @@ export class MembraneDirectory implements TreeView {
     const state = this.#stateOf(node.namespace);
     for (const { status } of before?.instances ?? []) state.counts[status] -= 1;
     for (const { status } of after?.instances ?? []) state.counts[status] += 1;
-    if (before !== undefined && before.parent !== after?.parent) {
-      if (before.parent !== null) {
-        state.children.remove(before.parent, before.id);
-        this.#forgetHeight(state, node.namespace, before.parent);
-      }
+    if (before !== undefined && before.parent !== null && before.parent !== after?.parent) {
+      state.children.remove(before.parent, before.id);
+      this.#forgetHeight(state, node.namespace, before.parent);
     }
     if ((before?.tombstone ?? null) !== (after?.tombstone ?? null)) {
       reindexGraves(state, before, after);
       const key = `${node.namespace}/${node.id}`;
       if (after?.tombstone == null) this.#tombstones.delete(key);
-      else this.#tombstones.set(key, after);
+      else this.#tombstones.set(key, { namespace: after.namespace, id: after.id });
       if (before?.tombstone != null)
         for (const heir of heirsIn(before.tombstone)) this.#forgetHeight(state, node.namespace, heir);
     }
