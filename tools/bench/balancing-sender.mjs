@@ -1,6 +1,7 @@
 // Who asks several instances: node balancing-sender.mjs URL ID. Does what its parent process asks for.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createNamespaceClient } from '@membrane/client';
+import { answerParent } from './answer-parent.mjs';
 
 const [registryUrl = '', id = ''] = process.argv.slice(2);
 
@@ -64,8 +65,5 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ task) => {
-  process.send?.({ value: await TASKS[task.what]?.(task) });
-});
-process.once('disconnect', () => process.exit());
+answerParent(TASKS);
 process.send?.({ ready: true });

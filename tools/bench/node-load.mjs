@@ -1,5 +1,6 @@
 // The load generator of this bench that needs nothing but Node: node node-load.mjs. Does what its parent process asks for.
 // Every connection has one request on its way, made ready before the clock starts where that fits into memory.
+import { answerParent } from './answer-parent.mjs';
 import { BATCH, batchBodies, ETCD, postText, REQUESTS } from './bench-requests.mjs';
 import { RawConnection } from './raw-connection.mjs';
 
@@ -96,13 +97,5 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ task) => {
-  try {
-    process.send?.({ value: await TASKS[task.what]?.(task) });
-  } catch (error) {
-    console.error(error);
-    process.exit(1);
-  }
-});
-process.once('disconnect', () => process.exit());
+answerParent(TASKS);
 process.send?.({ ready: true });

@@ -3,11 +3,11 @@
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRegistry } from '@membrane/registry';
+import { answerParent } from './answer-parent.mjs';
 
 const RESOLUTION_MS = 5;
 
 const [data = '', port = '0'] = process.argv.slice(2);
-process.once('disconnect', () => process.exit());
 const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 let longestGcMs = 0;
 new PerformanceObserver((list) => {
@@ -44,9 +44,7 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ { what }) => {
-  process.send?.({ value: await TASKS[what]?.() });
-});
+answerParent(TASKS);
 const startMs = performance.now();
 const registry = createRegistry({ port: Number(port), data });
 await registry.start();

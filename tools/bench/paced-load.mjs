@@ -1,5 +1,6 @@
 // Load at an even pace, as a million processes would be: node paced-load.mjs URL. Does what its parent process asks for.
 // What is sent does not wait for what was sent before.
+import { answerParent } from './answer-parent.mjs';
 import { batchBodies, BATCH, postText, REQUESTS } from './bench-requests.mjs';
 import { RawConnection } from './raw-connection.mjs';
 
@@ -113,13 +114,5 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ task) => {
-  try {
-    process.send?.({ value: await TASKS[task.what]?.(task) });
-  } catch (error) {
-    console.error(error);
-    process.exit(1);
-  }
-});
-process.once('disconnect', () => process.exit());
+answerParent(TASKS);
 process.send?.({ ready: true });

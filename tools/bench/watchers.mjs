@@ -2,6 +2,7 @@
 // numbers of changes and parse nothing else, so that one core does for a thousand of them.
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { answerParent } from './answer-parent.mjs';
 import { machineMs } from './machine-clock.mjs';
 import { WATCH_SUBJECTS } from './watch-subjects.mjs';
 
@@ -95,8 +96,5 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ task) => {
-  process.send?.({ value: await TASKS[task.what]?.(task) });
-});
-process.once('disconnect', () => process.exit());
+answerParent(TASKS);
 process.send?.({ ready: true });

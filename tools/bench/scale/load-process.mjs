@@ -2,6 +2,7 @@
 // FIRST to below END of COUNT. Does what its parent process asks for.
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { answerParent } from '../answer-parent.mjs';
 import { Calls } from './calls.mjs';
 import { idOf, LEASE_TOKEN, lookedFor, registrationOf } from './population.mjs';
 import { Share } from './share.mjs';
@@ -94,8 +95,5 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ task) => {
-  process.send?.({ value: await TASKS[task.what]?.(task) });
-});
-process.once('disconnect', () => process.exit());
+answerParent(TASKS);
 process.send?.({ ready: true });

@@ -3,6 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRegistry } from '@membrane/registry';
+import { answerParent } from '../answer-parent.mjs';
 
 /** The delay is looked at so often; shorter stalls are not all seen, and looking costs processor time too. */
 const RESOLUTION_MS = 10;
@@ -46,8 +47,5 @@ const TASKS = {
   },
 };
 
-process.on('message', async (/** @type {{ what: string }} */ task) => {
-  process.send?.({ value: await TASKS[task.what]?.() });
-});
-process.once('disconnect', () => process.exit());
+answerParent(TASKS);
 process.send?.({ url: registry.url, startMs });
