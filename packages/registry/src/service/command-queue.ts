@@ -1,6 +1,7 @@
 import { isMembraneError, MembraneError } from '@membrane/protocol';
 import type { Change, Decision } from '../domain/change.js';
-import { StateOverlay, type StateView } from '../domain/state-view.js';
+import { StateOverlay } from '../domain/state-overlay.js';
+import type { StateView } from '../domain/state-view.js';
 import type { MembraneStore } from '../store/membrane-store.js';
 import { encodeChange } from './state-encoder.js';
 
