@@ -37,8 +37,8 @@ const LIVE_FIELDS: ReadonlySet<string> = new Set([
  */
 export class PlainNodeReader {
   /** The last ones, which the next row is likely to share: they need not be checked again. */
-  #namespace = '';
-  #parent = '';
+  #namespace: string | undefined;
+  #parent: string | undefined;
   readonly #texts = new TextPool();
 
   read({ key, value, revision }: StoredEntry): MembraneNode | undefined {
@@ -49,12 +49,13 @@ export class PlainNodeReader {
     const ownRevision = row.revision ?? revision;
     if (live === undefined || !isRevision(createdRevision) || !isRevision(ownRevision)) return undefined;
     const slash = key.indexOf('/', NODE_PREFIX.length);
-    if (slash === -1 || !this.#takeNamespace(key.slice(NODE_PREFIX.length, slash))) return undefined;
+    const namespace = slash === -1 ? undefined : this.#readNamespace(key.slice(NODE_PREFIX.length, slash));
     const id = key.slice(slash + 1);
-    if (!membraneIdSchema.safeParse(id).success || !this.#takeParent(row.parent)) return undefined;
-    const parent = row.parent === undefined ? null : this.#parent;
+    const parent = row.parent === undefined ? null : this.#readParent(row.parent);
+    if (namespace === undefined || !membraneIdSchema.safeParse(id).success || parent === undefined)
+      return undefined;
     return {
-      namespace: this.#namespace,
+      namespace,
       id: copyText(id),
       parent,
       requestedParent: parent,
@@ -67,20 +68,20 @@ export class PlainNodeReader {
     };
   }
 
-  #takeNamespace(name: string): boolean {
+  #readNamespace(name: string): string | undefined {
     if (name !== this.#namespace) {
-      if (!namespaceSchema.safeParse(name).success) return false;
+      if (!namespaceSchema.safeParse(name).success) return undefined;
       this.#namespace = copyText(name);
     }
-    return true;
+    return this.#namespace;
   }
 
-  #takeParent(name: unknown): boolean {
-    if (name !== undefined && name !== this.#parent) {
-      if (typeof name !== 'string' || !membraneIdSchema.safeParse(name).success) return false;
+  #readParent(name: unknown): string | undefined {
+    if (name !== this.#parent) {
+      if (typeof name !== 'string' || !membraneIdSchema.safeParse(name).success) return undefined;
       this.#parent = this.#texts.share(name);
     }
-    return true;
+    return this.#parent;
   }
 }
 
@@ -97,14 +98,14 @@ function readLive(
     status,
     registeredAtMs,
     metadata = NO_METADATA,
-    incarnation = rowRevision,
     tokenHash = null,
     attempt = 0,
     revision = rowRevision,
+    incarnation = revision,
   } = live as Record<string, unknown>;
   if (typeof endpoint !== 'string' || !MODES.has(communicationMode) || status !== 'active') return undefined;
-  if (!isRevision(heartbeatIntervalMs) || typeof registeredAtMs !== 'number') return undefined;
-  if (typeof attempt !== 'number' || attempt < 0 || !isRevision(incarnation) || !isRevision(revision))
+  if (!isRevision(heartbeatIntervalMs) || !isFinite(registeredAtMs)) return undefined;
+  if (!isFinite(attempt) || attempt < 0 || !isRevision(incarnation) || !isRevision(revision))
     return undefined;
   if ((tokenHash !== null && typeof tokenHash !== 'string') || !isPlainMetadata(metadata)) return undefined;
   return {
@@ -133,6 +134,11 @@ function readLive(
 /** A whole number above 0. */
 function isRevision(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+/** As JSON that was damaged need not be: `1e999` is infinite. */
+function isFinite(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 function hasOnly(row: object, fields: ReadonlySet<string>): boolean {

@@ -2,9 +2,15 @@ import { KeyvSqlite } from '@keyv/sqlite';
 import type { JsonValue } from '@membrane/protocol';
 import { OperatorError } from '../operator-error.js';
 
+/** Of rows as they usually are, 2 MB. */
 const PAGE_ROWS = 5_000;
+/** More is not read at once, lest it stall everybody or be longer than a text can be. */
+const MAX_PAGE_BYTES = 8 * 1024 * 1024;
+/** So many times fewer rows are tried where they are larger than that. */
+const PAGE_STEP = 8;
 
 type StoredRow = readonly [key: string, stored: { readonly value: JsonValue }];
+
 /** SQLite gives up waiting for another process's lock after this. */
 const BUSY_TIMEOUT_MS = 1_000;
 
@@ -71,8 +77,8 @@ export class SqliteKeyv extends KeyvSqlite {
 
   /** Every row, in pages; of a value that is not JSON, undefined in its place. */
   async *pages(): AsyncIterable<readonly (readonly [key: string, value: unknown])[]> {
-    const page = `FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE_ROWS}`;
     for (let after = Number.MIN_SAFE_INTEGER; ;) {
+      const page = `FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${await this.#rowsOfPage(after)}`;
       // A page as one text: what a row costs on its way here is more than what its parsing does.
       const [found] = (await this.query(
         `SELECT max(rowid) AS last, count(*) AS count,
@@ -92,6 +98,19 @@ export class SqliteKeyv extends KeyvSqlite {
         yield rows;
       }
       after = found.last;
+    }
+  }
+
+  /** How many rows after a row id are of `MAX_PAGE_BYTES` together, by steps; at least one. */
+  async #rowsOfPage(after: number): Promise<number> {
+    for (let rows = PAGE_ROWS; ; rows = Math.ceil(rows / PAGE_STEP)) {
+      if (rows === 1) return rows;
+      const [found] = (await this.query(
+        `SELECT sum(octet_length(value)) AS bytes
+         FROM (SELECT value FROM ${this.#table} WHERE rowid > ? ORDER BY rowid LIMIT ${rows})`,
+        after,
+      )) as { bytes: number | null }[];
+      if ((found?.bytes ?? 0) <= MAX_PAGE_BYTES) return rows;
     }
   }
 
