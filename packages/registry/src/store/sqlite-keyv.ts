@@ -129,10 +129,12 @@ export class SqliteKeyv extends KeyvSqlite {
   }
 }
 
-/** Undefined where a value in it is not JSON. */
+/** Undefined where a value in it is not JSON: one with a comma or a bracket too many makes more of itself. */
 function parsePage(text: string | null, count: number): (readonly [string, unknown])[] | undefined {
-  const rows = parseOne(text ?? '');
-  return Array.isArray(rows) && rows.length === count ? (rows as (readonly [string, unknown])[]) : undefined;
+  const rows = parseOne(text ?? '') as (readonly [string, unknown])[] | undefined;
+  if (rows?.length !== count) return undefined;
+  // The type says two, a damaged file what it likes.
+  return rows.every(({ length }: readonly unknown[]) => length === 2) ? rows : undefined;
 }
 
 function parseOne(text: string): unknown {

@@ -120,6 +120,12 @@ describe('a store file', () => {
   it.each([
     ['is not JSON', 'node/default/a', 'oops', /the row "membrane:node\/default\/a" is not a value of Keyv/],
     [
+      'has more after its JSON',
+      'entry/a',
+      '{"value":{"revision":1,"data":{}}},{}',
+      /the row "membrane:entry\/a" is not a value of Keyv/,
+    ],
+    [
       'is of no revision',
       'node/default/a',
       '{"value":{"data":{}}}',
