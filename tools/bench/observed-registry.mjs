@@ -9,9 +9,13 @@ import { ask, startWorker } from './worker-process.mjs';
  * @typedef {{ url: string; startedMs: number; worker: import('./worker-process.mjs').Worker }} ObservedRegistry
  */
 
-/** @param {string} directory @param {number} [port] @returns {Promise<ObservedRegistry>} once it has loaded them all */
-export async function startObserved(directory, port = 0) {
-  const { worker, word } = await startWorker('observed-host.mjs', [directory, String(port)], SERVER_CORE);
+/**
+ * @param {string} directory
+ * @param {{ port?: number; cores?: string }} [options]
+ * @returns {Promise<ObservedRegistry>} once it has loaded them all
+ */
+export async function startObserved(directory, { port = 0, cores = SERVER_CORE } = {}) {
+  const { worker, word } = await startWorker('observed-host.mjs', [directory, String(port)], cores);
   return { ...word, worker };
 }
 

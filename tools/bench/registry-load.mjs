@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { LOAD_CORE } from './cores.mjs';
+import { ALL_CORES, LOAD_CORE } from './cores.mjs';
 import { findFreePort } from './free-port.mjs';
 import { memoryOf, startObserved, writeStore } from './observed-registry.mjs';
 import { quantile } from './report.mjs';
@@ -26,7 +26,7 @@ export async function measureLoad({ directory, count, intervalMs, onProgress }) 
   const port = await findFreePort();
   const { worker } = await startWorker('paced-load.mjs', [`http://127.0.0.1:${port}`], LOAD_CORE);
   await ask(worker, { what: 'live', perSecond: PROBES_PER_SECOND });
-  const registry = await startObserved(data, port);
+  const registry = await startObserved(data, { port, cores: ALL_CORES });
   /** @type {number[]} */
   const probesMs = await ask(worker, { what: 'stop', which: 'live' });
   await stopWorker(worker);

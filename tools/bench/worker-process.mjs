@@ -5,19 +5,19 @@ import { fileURLToPath } from 'node:url';
 /** @typedef {import('node:child_process').ChildProcess} Worker */
 
 /**
- * A process of this directory on a core of its own, where that can be had, which does what it is asked for.
+ * A process of this directory on cores of its own, where that can be had, which does what it is asked for.
  * @param {string} script
  * @param {string[]} args
- * @param {string} core
+ * @param {string} cores as taskset has them
  * @returns {Promise<{ worker: Worker; word: any }>} with the first word that it says
  */
-export async function startWorker(script, args, core) {
+export async function startWorker(script, args, cores) {
   const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
   const worker = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
     execArgv: ['--expose-gc'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  if (hasTaskset) spawnSync('taskset', ['-acp', core, String(worker.pid)]);
+  if (hasTaskset) spawnSync('taskset', ['-acp', cores, String(worker.pid)]);
   return { worker, word: await nextWord(worker) };
 }
 
