@@ -58,13 +58,13 @@ export class ExpiryWheel<Item extends WheelItem> {
   }
 
   /**
-   * Hands out the items of every bucket up to `nowMs`, each taken out of the wheel first, at most `budget` of them.
-   * False where the budget ended it: call again to go on.
+   * Hands out the items of every bucket up to `nowMs`, each taken out of the wheel first, until the budget is used up:
+   * `visit` returns what the item has cost. False where the budget ended it: call again to go on.
    */
-  advance(nowMs: number, budget: number, visit: (item: Item) => void): boolean {
+  advance(nowMs: number, budget: number, visit: (item: Item) => number): boolean {
     const target = Math.floor(nowMs / this.#tickMs);
     if (this.#draining.length === 0) this.#drain(0);
-    for (let left = budget; ; left -= 1) {
+    for (let left = budget; ;) {
       let bucket = this.#draining.at(-1);
       while (bucket?.length === 0) {
         this.#draining.pop();
@@ -73,9 +73,9 @@ export class ExpiryWheel<Item extends WheelItem> {
       }
       const item = bucket?.at(-1);
       if (item === undefined) return true;
-      if (left === 0) return false;
+      if (left <= 0) return false;
       this.remove(item);
-      visit(item);
+      left -= visit(item);
     }
   }
 

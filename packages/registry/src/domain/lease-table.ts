@@ -3,6 +3,9 @@ import { dueAtMs, type Lease } from './lease.js';
 import type { Instance } from './membrane-node.js';
 import type { PlaceTable } from './place-table.js';
 
+/** Looks at leases that the decision on one takes the time of. */
+const DUE_COST = 10;
+
 /**
  * Who is alive, by the lease clock. Renewing writes one number; the wheel finds out when it next looks at the lease.
  */
@@ -65,15 +68,20 @@ export class LeaseTable {
   }
 
   /**
-   * Leases whose time has come, to be decided by the caller, after looking at no more than `budget` of them. They
-   * are out of the wheel: `update`, `end` or `restore` must follow. `done` is false where the budget ended it.
+   * Leases whose time has come, to be decided by the caller, after looking at no more than `budget` of them; one that is
+   * due counts as `DUE_COST`. They are out of the wheel: `update`, `end` or `restore` must follow. `done` is false where
+   * the budget ended it.
    */
   advance(nowMs: number, budget: number): { due: Lease[]; done: boolean } {
     const due: Lease[] = [];
     const done = this.#wheel.advance(nowMs, budget, (lease) => {
       const atMs = dueAtMs(lease);
-      if (atMs <= nowMs) due.push(lease);
-      else this.#wheel.schedule(lease, atMs);
+      if (atMs > nowMs) {
+        this.#wheel.schedule(lease, atMs);
+        return 1;
+      }
+      due.push(lease);
+      return DUE_COST;
     });
     return { due, done };
   }

@@ -71,6 +71,7 @@ export class HealthChecker {
   readonly #refused = new Set<Target>();
   readonly #running = new Set<Promise<void>>();
   readonly #abort = new AbortController();
+  #starting: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: HealthCheckerOptions) {
@@ -79,22 +80,8 @@ export class HealthChecker {
   }
 
   /** To be called when the state has been loaded. Resolves when all of it has been looked at. */
-  async start(): Promise<void> {
-    if (this.#timer !== undefined || this.#isStopped()) return;
-    let left = START_SLICE;
-    for (const { namespace, id, instances } of this.#options.state.directory.nodes()) {
-      for (const instance of instances)
-        if (instance.healthCheckUrl !== null) this.#follow(namespace, id, instance);
-      left -= 1;
-      if (left > 0) continue;
-      await new Promise(setImmediate);
-      left = START_SLICE;
-    }
-    if (this.#isStopped()) return;
-    this.#timer = setInterval(() => {
-      this.tick();
-      if (!this.#options.isOn && this.#targets.size === 0) clearInterval(this.#timer);
-    }, TICK_MS);
+  start(): Promise<void> {
+    return (this.#starting ??= this.#start());
   }
 
   /** Resolves when nothing runs and no connection is left. */
@@ -146,6 +133,24 @@ export class HealthChecker {
   /** Resolves when the checks that run are over. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #start(): Promise<void> {
+    let left = START_SLICE;
+    for (const { namespace, id, instances } of this.#options.state.directory.nodes()) {
+      for (const instance of instances)
+        if (instance.healthCheckUrl !== null) this.#follow(namespace, id, instance);
+      left -= 1;
+      if (left > 0) continue;
+      await new Promise(setImmediate);
+      if (this.#isStopped()) return;
+      left = START_SLICE;
+    }
+    if (this.#isStopped()) return;
+    this.#timer = setInterval(() => {
+      this.tick();
+      if (!this.#options.isOn && this.#targets.size === 0) clearInterval(this.#timer);
+    }, TICK_MS);
   }
 
   #isStopped(): boolean {

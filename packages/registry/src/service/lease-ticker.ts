@@ -7,8 +7,10 @@ import type { CommandQueue } from './command-queue.js';
 import type { RegistryState } from './registry-state.js';
 import type { SelfPreservation } from './self-preservation.js';
 
-/** Leases looked at, and transitions decided, before other work gets its turn. More would make long turns, and garbage. */
-const SLICE_LEASES = 200;
+/** Leases looked at before other work gets its turn: most have only to be looked at again later. */
+const SLICE_LOOKS = 2_000;
+/** Ends decided in a turn. */
+const SLICE_ENDS = 200;
 const SLICE_SWEEPS = 500;
 /** How often a store that failed is tried. */
 const PROBE_INTERVAL_MS = 1_000;
@@ -98,8 +100,10 @@ export class LeaseTicker {
   async #findSilent(): Promise<Lease[]> {
     const { state } = this.#options;
     const overdue: Lease[] = [];
+    // What becomes due meanwhile is for the next tick: this one has an end, however slow its turns are.
+    const nowMs = state.leaseNowMs();
     for (let done = false; !done && this.#options.isStoreWritable();) {
-      const slice = state.leases.advance(state.leaseNowMs(), SLICE_LEASES);
+      const slice = state.leases.advance(nowMs, SLICE_LOOKS);
       done = slice.done;
       const fresh: Lease[] = [];
       for (const lease of slice.due) (isSilent(lease.instance) ? overdue : fresh).push(lease);
@@ -112,14 +116,15 @@ export class LeaseTicker {
   /** Last, since who is kept depends on how many are silent: after an outage of the store all become so in one tick. */
   async #endSilent(overdue: readonly Lease[]): Promise<void> {
     const { state, preservation, isStoreWritable } = this.#options;
-    for (let start = 0; start < overdue.length; start += SLICE_LEASES) {
+    for (let start = 0; start < overdue.length; start += SLICE_ENDS) {
       if (start > 0) await new Promise(setImmediate);
       const ending: Lease[] = [];
       const nowMs = state.leaseNowMs();
-      for (const lease of overdue.slice(start, start + SLICE_LEASES)) {
+      for (const lease of overdue.slice(start, start + SLICE_ENDS)) {
         const isDue = isStoreWritable() && state.leases.isCurrent(lease) && dueAtMs(lease) <= nowMs;
         if (!isDue) state.leases.restore(lease);
-        else if (!preservation.keep(lease, nowMs)) ending.push(lease);
+        // Back and silent again since: that comes first.
+        else if (!isSilent(lease.instance) || !preservation.keep(lease, nowMs)) ending.push(lease);
       }
       await Promise.all(ending.map((lease) => this.#decideSilence(lease)));
     }

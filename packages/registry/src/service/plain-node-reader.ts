@@ -11,9 +11,9 @@ import { INLINE_INSTANCE_ID, NO_HASHES, NO_METADATA, NODE_PREFIX, USUAL_WEIGHT }
 
 const MODES: ReadonlySet<unknown> = new Set<CommunicationMode>(['shared-volume', 'network', 'ipc']);
 
-/** Metadata within these is valid, whatever is in it. */
+/** Metadata within these is valid, whatever is in it: a character has six bytes at most, as `\u0001`. */
 const MAX_PLAIN_KEYS = 16;
-const MAX_PLAIN_CHARACTERS = 128;
+const MAX_PLAIN_CHARACTERS = 80;
 
 /** The fields that a plain row may have: with any other it is not plain. */
 const NODE_FIELDS: ReadonlySet<string> = new Set(['live', 'parent', 'createdRevision', 'revision']);
@@ -39,12 +39,13 @@ export class PlainNodeReader {
   /** The last ones, which the next row is likely to share: they need not be checked again. */
   #namespace: string | undefined;
   #parent: string | undefined;
-  readonly #texts = new TextPool();
+  readonly #parents = new TextPool();
+  readonly #tokenHashes = new TextPool();
 
   read({ key, value, revision }: StoredEntry): MembraneNode | undefined {
     const row = value as Record<string, unknown> | null;
     if (typeof row !== 'object' || row === null || !hasOnly(row, NODE_FIELDS)) return undefined;
-    const live = readLive(row.live, revision, this.#texts);
+    const live = readLive(row.live, revision, this.#tokenHashes);
     const createdRevision = row.createdRevision ?? revision;
     const ownRevision = row.revision ?? revision;
     if (live === undefined || !isRevision(createdRevision) || !isRevision(ownRevision)) return undefined;
@@ -79,7 +80,7 @@ export class PlainNodeReader {
   #readParent(name: unknown): string | undefined {
     if (name !== this.#parent) {
       if (typeof name !== 'string' || !membraneIdSchema.safeParse(name).success) return undefined;
-      this.#parent = this.#texts.share(name);
+      this.#parent = this.#parents.share(name);
     }
     return this.#parent;
   }
@@ -88,7 +89,7 @@ export class PlainNodeReader {
 function readLive(
   live: unknown,
   rowRevision: number,
-  texts: TextPool,
+  tokenHashes: TextPool,
 ): MembraneNode['instances'][number] | undefined {
   if (typeof live !== 'object' || live === null || !hasOnly(live, LIVE_FIELDS)) return undefined;
   const {
@@ -123,7 +124,7 @@ function readLive(
     failingCheck: null,
     drain: null,
     registeredAtMs,
-    tokenHash: tokenHash === null ? null : texts.share(tokenHash),
+    tokenHash: tokenHash === null ? null : tokenHashes.share(tokenHash),
     attempt,
     replacedTokenHashes: NO_HASHES,
     incarnation,

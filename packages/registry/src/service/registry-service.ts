@@ -75,7 +75,8 @@ export class RegistryService {
   readonly #clock: Clock;
   readonly #tombstones: RegistryServiceOptions['tombstones'];
   readonly #heartbeatIntervalMs: number;
-  readonly #texts = new TextPool();
+  readonly #parents = new TextPool();
+  readonly #tokenHashes = new TextPool();
 
   constructor(options: RegistryServiceOptions) {
     this.#state = options.state;
@@ -91,9 +92,9 @@ export class RegistryService {
       namespace: request.namespace ?? DEFAULT_NAMESPACE,
       id: request.id,
       instanceId: request.instance_id ?? DEFAULT_INSTANCE_ID,
-      parent: this.#share(request.parent ?? null),
+      parent: share(this.#parents, request.parent ?? null),
       description: describeInstance(request, this.#heartbeatIntervalMs),
-      tokenHash: this.#share(hashToken(request.lease_token)),
+      tokenHash: share(this.#tokenHashes, hashToken(request.lease_token)),
       attempt: request.attempt ?? undefined,
     };
     const { namespace, id, instanceId } = command;
@@ -253,10 +254,6 @@ export class RegistryService {
     return events.map(toEvent);
   }
 
-  #share(text: string | null): string | null {
-    return text === null ? null : this.#texts.share(text);
-  }
-
   /** What a dissolved membrane of this id left is handed over before. */
   async #submitRegistration(command: RegistrationCommand): Promise<CommandResult<RegistrationOutcome>> {
     const { namespace, id } = command;
@@ -343,6 +340,10 @@ export class RegistryService {
 
 /** The query keys that begin with `meta.`, and their values. */
 export type ListFilterEntries = readonly (readonly [key: string, value: string])[];
+
+function share(pool: TextPool, text: string | null): string | null {
+  return text === null ? null : pool.share(text);
+}
 
 function parseCursor(text: string | undefined): ListCursor | undefined {
   if (text === undefined) return undefined;

@@ -1,7 +1,7 @@
 /** More are forgotten, all at once: what is used on comes back. */
 const MAX_TEXTS = 4_096;
 
-/** The same text once in memory: names of parents and hashes of tokens come with each of many registrations. */
+/** The same text once in memory: names of parents, and often hashes of tokens, come with each of many registrations. */
 export class TextPool {
   readonly #texts = new Map<string, string>();
 

@@ -21,6 +21,7 @@ function advance(
   const done = wheel.advance(nowMs, budget, (visited) => {
     if (visited.dueMs <= nowMs) fired.push(visited.name);
     else wheel.schedule(visited, visited.dueMs);
+    return 1;
   });
   return { fired, done };
 }

@@ -447,6 +447,11 @@ describe('checks', () => {
     expect(checks.asked).toHaveLength(1);
   });
 
+  it('begin once, however often they are started', async () => {
+    expect(checks.checker.start()).toBe(checks.checker.start());
+    await checks.checker.start();
+  });
+
   it('are made of those alone who gave a URL', async () => {
     await register('oven', { health_check_url: null });
     await register('sink', { health_check_url: 'http://sink/' });

@@ -50,6 +50,30 @@ describe('silence', () => {
     expect(core.statusOf('a')).toBe('unhealthy');
   });
 
+  it('is looked for in few turns, however many renew and however slow a turn is', async () => {
+    const ids = Array.from({ length: 20_000 }, (_, index) => `m-${index}`);
+    for (let start = 0; start < ids.length; start += 5_000)
+      await Promise.all(
+        ids.slice(start, start + 5_000).map((id) => register(id, { heartbeat_interval_ms: 30_000 })),
+      );
+    const { clock } = core;
+    let longestMs = 0;
+    for (let round = 0; round < 8; round += 1) {
+      for (const id of ids) core.service.heartbeat({ id });
+      for (const endMs = clock.monotonicMs() + 20_000; clock.monotonicMs() < endMs;) {
+        clock.advance(100);
+        const startMs = clock.monotonicMs();
+        const ticked = core.ticker.tick().then(() => true);
+        while (!(await Promise.race([ticked, new Promise((resolve) => setImmediate(resolve, false))])))
+          clock.advance(140);
+        longestMs = Math.max(longestMs, clock.monotonicMs() - startMs);
+      }
+    }
+    expect(core.list().every(({ status }) => status === 'active')).toBe(true);
+    expect(longestMs).toBeGreaterThan(1_000);
+    expect(longestMs).toBeLessThan(4_000);
+  });
+
   it('of the registry itself is nobody’s fault', async () => {
     await register('a');
     core.clock.advance(10 * DAY_MS);
