@@ -32,6 +32,8 @@ export interface CallsOptions {
 }
 
 const HEARTBEAT_ANSWER = '{"success":true}';
+/** A page of at most so many records is made at once; a larger one waits for its turn. */
+const SMALL_PAGE_RECORDS = 500;
 
 /**
  * Every call that reads or changes the tree, from request to answer. The fast path and the Express routers are two
@@ -42,6 +44,8 @@ export class Calls {
   readonly #service: RegistryService;
   readonly #reads: BlockingReads;
   readonly #status: () => RegistryStatus;
+  /** Large pages are made one after the other: memory holds what is half made. */
+  #largePages: Promise<unknown> = Promise.resolve();
 
   constructor({ runner, service, reads, status }: CallsOptions) {
     this.#runner = runner;
@@ -140,11 +144,24 @@ export class Calls {
       const texts = this.#writeList(query, metadata);
       return streamText(response, this.#runner.revision(), texts).then(() => undefined);
     }
-    return this.#answerPage(query, metadata);
+    if ((query.limit ?? LIMITS.maxPageSize) <= SMALL_PAGE_RECORDS)
+      return this.#answerPage(response, query, metadata);
+    const page = this.#largePages.then(() => this.#answerPage(response, query, metadata));
+    this.#largePages = page.catch(() => undefined);
+    return page;
   }
 
-  /** Made in turns, so that it stalls nobody. Its revision is that of its beginning: whoever watches from there misses nothing. */
-  async #answerPage(query: ListQuery, metadata: ListFilterEntries): Promise<Answer> {
+  /**
+   * Made in turns, so that it stalls nobody. Its revision is that of its beginning: whoever watches from there misses
+   * nothing. Undefined where nobody waits for it any more.
+   */
+  async #answerPage(
+    response: ServerResponse,
+    query: ListQuery,
+    metadata: ListFilterEntries,
+  ): Promise<Answer | undefined> {
+    const hasLeft = (): boolean => response.destroyed;
+    if (hasLeft()) return undefined;
     const revision = this.#runner.revision();
     const texts: string[] = [];
     const slices = this.#service.listPage(query, metadata);
@@ -152,6 +169,7 @@ export class Calls {
     for (; slice.done !== true; slice = slices.next()) {
       for (const record of slice.value) texts.push(JSON.stringify(record));
       await new Promise(setImmediate);
+      if (hasLeft()) return undefined;
     }
     return { ...jsonAnswer(`[${texts.join(',')}]`, revision), nextCursor: slice.value };
   }
