@@ -1,9 +1,10 @@
-// The registry as it is embedded, and what it costs: node --expose-gc observed-host.mjs DIRECTORY PORT. Tells its parent
+// The registry, and what it costs: node --expose-gc observed-host.mjs DIRECTORY PORT. Tells its parent
 // process its URL, and then what it asks for.
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRegistry } from '@membrane/registry';
 import { answerParent } from './answer-parent.mjs';
+import './own-process.mjs';
 
 const RESOLUTION_MS = 5;
 

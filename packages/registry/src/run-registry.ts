@@ -1,5 +1,6 @@
 import { isMembraneError } from '@membrane/protocol';
 import { destination, pino, type DestinationStream } from 'pino';
+import { avoidMarkingTasks } from './garbage-collection.js';
 import { OperatorError } from './operator-error.js';
 import { parseRegistryOptions, type LogLevel } from './options.js';
 import { readRegistrySettings, type RegistryFlags } from './settings.js';
@@ -26,6 +27,7 @@ export interface RunResult {
 
 /** Runs a registry as a process of its own, until SIGTERM or SIGINT. Never rejects. */
 export async function runRegistry(run: RunRegistryOptions): Promise<RunResult> {
+  avoidMarkingTasks();
   try {
     const options = parseRegistryOptions(readRegistrySettings(run.flags, run.environment));
     const logger = pino(
