@@ -52,18 +52,26 @@ const CUTS = [
 /** @type {import('esbuild').Plugin} */
 const leaveOutUnused = {
   name: 'leave-out-unused',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /.*/ }, ({ path, importer }) =>
-      UNUSED[path]?.from.test(importer) === true ? { path, namespace: 'unused' } : undefined,
-    );
+  setup({ onResolve, onLoad, onEnd }) {
+    const unmet = new Set([...Object.keys(UNUSED), ...CUTS.map(({ file }) => String(file))]);
+    onResolve({ filter: /.*/ }, ({ path, importer }) => {
+      if (UNUSED[path]?.from.test(importer) !== true) return undefined;
+      unmet.delete(path);
+      return { path, namespace: 'unused' };
+    });
     onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: UNUSED[path]?.contents }));
     for (const { file, from, to } of CUTS) {
       onLoad({ filter: file }, async ({ path }) => {
-        const contents = await readFile(path, 'utf8');
-        if (!contents.includes(from)) throw new Error(`${path} has changed: see CUTS`);
-        return { contents: contents.replace(from, to) };
+        unmet.delete(String(file));
+        const [before, after, ...more] = (await readFile(path, 'utf8')).split(from);
+        if (after === undefined || more.length > 0) throw new Error(`${path} has changed: see CUTS`);
+        return { contents: `${before}${to}${after}` };
       });
     }
+    // A library that names its files anew would be bundled whole again, without a word.
+    onEnd(() => ({
+      errors: [...unmet].map((name) => ({ text: `nothing loads ${name} any more: see UNUSED and CUTS` })),
+    }));
   },
 };
 

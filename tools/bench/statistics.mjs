@@ -1,6 +1,10 @@
-/** @param {readonly number[]} values */
+/** Of an even number of values, halfway between the two in the middle. @param {readonly number[]} values */
 export function median(values) {
-  return quantile(values, 0.5);
+  const sorted = [...values].sort((left, right) => left - right);
+  const middle = sorted.length / 2;
+  const low = sorted[Math.ceil(middle) - 1] ?? Number.NaN;
+  const high = sorted[Math.floor(middle)] ?? Number.NaN;
+  return (low + high) / 2;
 }
 
 /**

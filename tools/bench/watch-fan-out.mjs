@@ -1,8 +1,8 @@
+import { LOAD_GENERATOR, measureRate } from './http-rate.mjs';
 import { median, quantile } from './report.mjs';
 import { residentBytes } from './server-process.mjs';
 import { CHANGES_PER_SECOND, WatchedServer, WATCHERS } from './watched-server.mjs';
 import { CHANGING, WATCH_SUBJECTS } from './watch-subjects.mjs';
-import { findWrk, measureRate } from './wrk.mjs';
 
 const HEARTBEAT_CONNECTIONS = 32;
 const KIB = 1024;
@@ -15,8 +15,7 @@ const KIB = 1024;
 export async function measureFanOut({ directory, short, onProgress }) {
   const rounds = short ? 1 : 5;
   const extent = { seconds: short ? 5 : 10, onProgress };
-  const hasWrk = findWrk();
-  if (!hasWrk) onProgress('not measured: heartbeats beside the watchers (wrk is not installed)');
+  onProgress(`heartbeats beside the watchers: load by ${LOAD_GENERATOR}`);
   const registry = await WatchedServer.start('registry', directory);
   const lackEtcd = (/** @type {Error} */ error) => {
     onProgress(`not measured: etcd (Debian: etcd-server): ${error.message}`);
@@ -39,20 +38,16 @@ export async function measureFanOut({ directory, short, onProgress }) {
   try {
     for (let round = 1; round <= rounds; round += 1) {
       onProgress(`round ${round} of ${rounds}: the registry`);
-      if (hasWrk) {
-        const changing = registry.change({ count: extent.seconds * CHANGES_PER_SECOND });
-        rates.without.push((await Promise.all([beat(), changing]))[0]);
-      }
+      const changing = registry.change({ count: extent.seconds * CHANGES_PER_SECOND });
+      rates.without.push((await Promise.all([beat(), changing]))[0]);
       const beforeBytes = round === 1 ? await bytesOf(registry) : 0;
       await registry.open();
       // What the first watchers left behind is used again by those of later rounds.
       if (round === 1) watcherBytes = ((await bytesOf(registry)) - beforeBytes) / WATCHERS;
       latencies.quiet.push(await registry.hear(extent));
-      if (hasWrk) {
-        const [rate, heard] = await Promise.all([beat(), registry.hear(extent)]);
-        rates.with.push(rate);
-        latencies.busy.push(heard);
-      }
+      const [rate, heardBusy] = await Promise.all([beat(), registry.hear(extent)]);
+      rates.with.push(rate);
+      latencies.busy.push(heardBusy);
       await registry.close();
       if (etcd === undefined) continue;
       onProgress(`round ${round} of ${rounds}: ${etcd.subject.name}`);
@@ -90,43 +85,34 @@ function bytesOf({ server }) {
  */
 function toFigures(latencies, rates, watcherBytes) {
   const watchers = WATCHERS.toLocaleString('en-US');
-  const at = (/** @type {keyof typeof latencies} */ name, /** @type {number} */ part) =>
-    median(latencies[name].map((round) => quantile(round, part)));
+  const valuesAt = (/** @type {keyof typeof latencies} */ name, /** @type {number} */ part) =>
+    latencies[name].map((round) => quantile(round, part));
+  const figureAt = (/** @type {keyof typeof latencies} */ name, /** @type {number} */ part) => {
+    const samples = valuesAt(name, part);
+    return { value: median(samples), unit: 'ms', samples };
+  };
   const sent = `change sent to last of ${watchers} watchers`;
-  const beside = (/** @type {number} */ part) =>
-    latencies.etcd.length === 0
-      ? {}
-      : { reference: at('etcd', part), referenceName: WATCH_SUBJECTS.etcd.name };
+  const beside = (/** @type {number} */ part) => {
+    const referenceSamples = valuesAt('etcd', part);
+    if (referenceSamples.length === 0) return {};
+    const reference = median(referenceSamples);
+    return { reference, referenceName: WATCH_SUBJECTS.etcd.name, referenceSamples };
+  };
   const missing = latencies.etcd.length === 0 ? ' (no reference)' : '';
-  /** @type {import('./report.mjs').Figure[]} */
-  const figures = [
-    { what: `${sent}, p50`, value: at('quiet', 0.5), unit: 'ms', ...beside(0.5), target: '' },
+  return [
+    { what: `${sent}, p50`, ...figureAt('quiet', 0.5), ...beside(0.5), target: '' },
+    { what: `${sent}, p99`, ...figureAt('quiet', 0.99), ...beside(0.99), target: `at most 150 ms${missing}` },
+    { what: '... under as many heartbeats as it takes, p99', ...figureAt('busy', 0.99), target: '' },
     {
-      what: `${sent}, p99`,
-      value: at('quiet', 0.99),
-      unit: 'ms',
-      ...beside(0.99),
-      target: `at most 150 ms${missing}`,
+      what: `heartbeat, ${HEARTBEAT_CONNECTIONS} connections, ${watchers} watchers`,
+      value: median(rates.with),
+      unit: '/s',
+      samples: rates.with,
+      reference: median(rates.without),
+      referenceName: 'without watchers',
+      referenceSamples: rates.without,
+      target: '0.50 or better',
     },
+    { what: 'memory a watcher', value: watcherBytes / KIB, unit: 'KiB', target: '' },
   ];
-  if (rates.with.length > 0) {
-    figures.push(
-      {
-        what: '... under as many heartbeats as it takes, p99',
-        value: at('busy', 0.99),
-        unit: 'ms',
-        target: '',
-      },
-      {
-        what: `heartbeat, ${HEARTBEAT_CONNECTIONS} connections, ${watchers} watchers`,
-        value: median(rates.with),
-        unit: '/s',
-        reference: median(rates.without),
-        referenceName: 'without watchers',
-        target: '0.50 or better',
-      },
-    );
-  }
-  figures.push({ what: 'memory a watcher', value: watcherBytes / KIB, unit: 'KiB', target: '' });
-  return figures;
 }

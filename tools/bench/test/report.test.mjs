@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatReport } from '../report.mjs';
 import { growthOf } from '../scale/growth.mjs';
-import { spread } from '../statistics.mjs';
+import { median, spread } from '../statistics.mjs';
 import { aimOf, reached } from '../target.mjs';
+
+test('of an even number of rounds, the median lies between the two in the middle', () => {
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+  assert.equal(median([30, 10, 20]), 20);
+  assert.equal(median([7]), 7);
+  assert.equal(median([]), Number.NaN);
+});
 
 test('the spread is the range of the rounds by their median', () => {
   assert.equal(spread([90, 100, 120]), 0.3);
