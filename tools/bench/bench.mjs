@@ -6,9 +6,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { compareWith } from './compare.mjs';
-import { drawRun } from './plot.mjs';
-import { formatReport } from './report.mjs';
-import { beginRecord, describeRun } from './run-record.mjs';
+import { drawRun } from './report/plot.mjs';
+import { formatReport } from './report/report.mjs';
+import { beginRecord, describeRun } from './report/run-record.mjs';
 import { runSuite, SUITE_NAMES } from './suites.mjs';
 
 const { values, positionals } = parseArgs({
@@ -66,9 +66,9 @@ async function measure(names) {
   return record;
 }
 
-/** @param {string} file @returns {Promise<import('./run-record.mjs').RunRecord>} */
+/** @param {string} file @returns {Promise<import('./report/run-record.mjs').RunRecord>} */
 async function readRecord(file) {
-  /** @type {import('./run-record.mjs').RunRecord} */
+  /** @type {import('./report/run-record.mjs').RunRecord} */
   const record = JSON.parse(await readFile(file, 'utf8'));
   for (const [name, { figures }] of Object.entries(record.suites)) console.log(formatReport(name, figures));
   return record;

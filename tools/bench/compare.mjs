@@ -4,12 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, checkOutBase, ROOT } from './base-tree.mjs';
-import { compareRounds, formatComparison } from './comparison.mjs';
+import { compareRounds, formatComparison } from './report/comparison.mjs';
 
 /** Without names. The others tell little of the packages in short rounds, or take too long for several. */
 const COMPARED = ['registry', 'messages', 'watch', 'cli'];
 
-/** @typedef {import('./run-record.mjs').RunRecord} RunRecord */
+/** @typedef {import('./report/run-record.mjs').RunRecord} RunRecord */
 
 /**
  * What the working tree changed since a commit: short rounds of both in turns, suite by suite, so that an hour in which
@@ -35,7 +35,7 @@ export async function compareWith(ref, { names, rounds, onProgress }) {
     const parts = [];
     let isComplete = true;
     for (const suite of names.length === 0 ? COMPARED : names) {
-      /** @type {Record<'base' | 'tree', import('./report.mjs').Figure[][]>} */
+      /** @type {Record<'base' | 'tree', import('./report/report.mjs').Figure[][]>} */
       const found = { base: [], tree: [] };
       for (let round = 1; round <= rounds; round += 1) {
         for (const side of /** @type {const} */ (['base', 'tree'])) {
@@ -70,7 +70,7 @@ export async function compareWith(ref, { names, rounds, onProgress }) {
  * @param {string} suite
  * @param {string} file
  * @param {AbortSignal} signal
- * @returns {Promise<import('./report.mjs').Figure[] | undefined>} undefined where it could not measure
+ * @returns {Promise<import('./report/report.mjs').Figure[] | undefined>} undefined where it could not measure
  */
 async function measure(directory, suite, file, signal) {
   signal.throwIfAborted();

@@ -4,8 +4,8 @@ export const SUITE_NAMES = ['registry', 'messages', 'watch', 'cli', 'scale', 'cl
 /**
  * @typedef {{ short: boolean; onProgress: (line: string) => void }} SuiteOptions
  * @typedef {object} SuiteResult
- * @property {import('./report.mjs').Figure[]} figures
- * @property {import('./report.mjs').Plot[]} [plots]
+ * @property {import('./report/report.mjs').Figure[]} figures
+ * @property {import('./report/report.mjs').Plot[]} [plots]
  */
 
 /**
@@ -14,7 +14,7 @@ export const SUITE_NAMES = ['registry', 'messages', 'watch', 'cli', 'scale', 'cl
  * @returns {Promise<SuiteResult>} rejects where it cannot measure here
  */
 export async function runSuite(name, options) {
-  const suites = await import(new URL(`${name}-suite.mjs`, import.meta.url).href);
+  const suites = await import(new URL(`${name}/${name}-suite.mjs`, import.meta.url).href);
   const result = await suites[`${name}Suite`](options);
   return Array.isArray(result) ? { figures: result } : result;
 }

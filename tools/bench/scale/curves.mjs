@@ -1,4 +1,4 @@
-import { median } from '../statistics.mjs';
+import { median } from '../report/statistics.mjs';
 import { growthOf } from './growth.mjs';
 
 const MIB = 1024 * 1024;
@@ -46,11 +46,11 @@ function each(valueOf) {
  * @returns {import('../suites.mjs').SuiteResult}
  */
 export function drawScale(runs) {
-  /** @type {import('../report.mjs').Figure[]} */
+  /** @type {import('../report/report.mjs').Figure[]} */
   const figures = [];
-  /** @type {import('../report.mjs').Figure[]} */
+  /** @type {import('../report/report.mjs').Figure[]} */
   const growths = [];
-  /** @type {Map<string, import('../report.mjs').Plot>} */
+  /** @type {Map<string, import('../report/report.mjs').Plot>} */
   const plots = new Map();
   for (const { panel, name, unit, valuesOf } of MEASURES) {
     const points = runs.map((run) => /** @type {[number, number]} */ ([run.count, median(valuesOf(run))]));

@@ -2,7 +2,7 @@
 // FIRST to below END of COUNT. Does what its parent process asks for.
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answerParent } from '../answer-parent.mjs';
+import { answerParent } from '../process/answer-parent.mjs';
 import { Calls } from './calls.mjs';
 import { idOf, LEASE_TOKEN, lookedFor, registrationOf } from './population.mjs';
 import { Share } from './share.mjs';

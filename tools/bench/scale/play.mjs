@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LOAD_CORE, SERVER_CORE } from '../cores.mjs';
-import { writeStore } from '../observed-registry.mjs';
-import { quantile } from '../statistics.mjs';
-import { ask, startWorker, stopWorker } from '../worker-process.mjs';
+import { LOAD_CORE, SERVER_CORE } from '../process/cores.mjs';
+import { writeStore } from '../servers/observed-registry.mjs';
+import { quantile } from '../report/statistics.mjs';
+import { ask, startWorker, stopWorker } from '../process/worker-process.mjs';
 import { someHosts } from './population.mjs';
 
 const PROCESSES = 4;
@@ -46,26 +46,42 @@ export class NotKeptUp extends Error {}
  */
 export async function play(count, { speed, seconds, stretches, onProgress }) {
   const directory = await mkdtemp(join(tmpdir(), 'membrane-bench-'));
-  /** @type {import('../worker-process.mjs').Worker[]} */
+  /** @type {import('../process/worker-process.mjs').Worker[]} */
   const workers = [];
   const start = async (
-    /** @type {string} */ script,
+    /** @type {URL} */ script,
     /** @type {(string | number)[]} */ args,
     core = LOAD_CORE,
   ) => {
-    const started = await startWorker(`scale/${script}`, args.map(String), core);
+    const started = await startWorker(script, args.map(String), core);
     workers.push(started.worker);
     return started;
   };
   try {
     const intervalMs = INTERVAL_MS / speed;
     onProgress(`a store with ${count.toLocaleString('en-US')}`);
-    await writeStore(directory, { count, intervalMs, population: './scale/population.mjs' });
-    const { worker: registry, word } = await start('registry-process.mjs', [directory], SERVER_CORE);
+    await writeStore(directory, {
+      count,
+      intervalMs,
+      population: new URL('population.mjs', import.meta.url).href,
+    });
+    const { worker: registry, word } = await start(
+      new URL('registry-process.mjs', import.meta.url),
+      [directory],
+      SERVER_CORE,
+    );
     const loads = await Promise.all(
       Array.from({ length: PROCESSES }, async (_, index) => {
         const [first, end] = [index, index + 1].map((part) => Math.floor((part * count) / PROCESSES));
-        return (await start('load-process.mjs', [word.url, first ?? 0, end ?? 0, count, intervalMs])).worker;
+        return (
+          await start(new URL('load-process.mjs', import.meta.url), [
+            word.url,
+            first ?? 0,
+            end ?? 0,
+            count,
+            intervalMs,
+          ])
+        ).worker;
       }),
     );
     const all = (/** @type {object} */ what) => Promise.all(loads.map((load) => ask(load, what)));

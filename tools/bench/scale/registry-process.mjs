@@ -3,8 +3,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRegistry } from '@membrane/registry';
-import { answerParent } from '../answer-parent.mjs';
-import '../own-process.mjs';
+import { answerParent } from '../process/answer-parent.mjs';
+import '../process/own-process.mjs';
 
 /** The delay is looked at so often; shorter stalls are not all seen, and looking costs processor time too. */
 const RESOLUTION_MS = 10;

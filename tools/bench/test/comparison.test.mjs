@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareRounds, formatComparison } from '../comparison.mjs';
+import { compareRounds, formatComparison } from '../report/comparison.mjs';
 
 /** @param {readonly number[]} values one a round @param {string} unit */
 const rounds = (values, unit = '/s') =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drawRun } from '../plot.mjs';
+import { drawRun } from '../report/plot.mjs';
 
 const record = {
   machine: { cpu: 'a <fast> one', cores: 2, memoryBytes: 2 ** 33, kernel: 'linux 6', node: 'v20.19.0' },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatReport } from '../report.mjs';
+import { formatReport } from '../report/report.mjs';
 import { growthOf } from '../scale/growth.mjs';
-import { median, spread } from '../statistics.mjs';
-import { aimOf, reached } from '../target.mjs';
+import { median, spread } from '../report/statistics.mjs';
+import { aimOf, reached } from '../report/target.mjs';
 
 test('of an even number of rounds, the median lies between the two in the middle', () => {
   assert.equal(median([4, 1, 3, 2]), 2.5);
