@@ -4,8 +4,10 @@
 // Each figure beside its reference, measured in the same run; only the ratios are worth quoting. Needs the built
 // packages ("npm run build"). Prints what it finds and judges nothing: it exits by 1 only where a suite could not measure.
 import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compareWith } from './compare.mjs';
+import { CONTAINED, runContained } from './process/contained-process.mjs';
 import { drawRun } from './report/plot.mjs';
 import { formatReport } from './report/report.mjs';
 import { beginRecord, describeRun } from './report/run-record.mjs';
@@ -34,7 +36,9 @@ if (!Number.isInteger(rounds) || rounds < 3) {
 }
 
 const onProgress = (/** @type {string} */ line) => console.error(line);
-if (values.compare === undefined) {
+if (values.compare === undefined && values.from === undefined && process.env[CONTAINED] === undefined) {
+  process.exitCode = await measureContained();
+} else if (values.compare === undefined) {
   const record = values.from === undefined ? await measure(positionals) : await readRecord(values.from);
   console.log(describeRun(record));
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(record, null, 2)}\n`);
@@ -44,6 +48,16 @@ if (values.compare === undefined) {
   const { text, isComplete } = await compareWith(values.compare, { names: positionals, rounds, onProgress });
   console.log(text);
   if (!isComplete) process.exitCode = 1;
+}
+
+/** All of this in a process that leaves nothing behind, even where it is stopped. @returns {Promise<number>} its exit code */
+async function measureContained() {
+  const stop = new AbortController();
+  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.once(name, () => stop.abort(new Error('it was stopped')));
+  }
+  const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  return runContained(args, { stdio: 'inherit', signal: stop.signal });
 }
 
 /** @param {readonly string[]} names all where there are none */

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, checkOutBase, ROOT } from './base-tree.mjs';
+import { runContained } from './process/contained-process.mjs';
 import { compareRounds, formatComparison } from './report/comparison.mjs';
 
 /** Without names. The others tell little of the packages in short rounds, or take too long for several. */
@@ -76,18 +75,13 @@ async function measure(directory, suite, file, signal) {
   signal.throwIfAborted();
   await rm(file, { force: true });
   const args = [join(directory, 'tools/bench/bench.mjs'), suite, '--short', '--json', file];
-  // A group of its own: what is stopped ends with all that it has started.
-  const child = spawn(process.execPath, args, {
-    cwd: directory,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const onAbort = () => process.kill(-(child.pid ?? 0), 'SIGKILL');
-  signal.addEventListener('abort', onAbort, { once: true });
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
-  await once(child, 'close');
-  signal.removeEventListener('abort', onAbort);
+  await runContained(args, {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    signal,
+    onStderr: (text) => (said += text),
+  });
   signal.throwIfAborted();
   try {
     /** @type {RunRecord} */
