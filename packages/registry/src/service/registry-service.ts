@@ -1,13 +1,11 @@
 import {
   DEFAULT_INSTANCE_ID,
   DEFAULT_NAMESPACE,
-  heartbeatBatchSchema,
   isMembraneError,
   LIMITS,
   MembraneError,
   METADATA_FILTER_PREFIX,
   parseRevisionText,
-  validate,
   type DeregistrationAnswer,
   type DeregistrationRequest,
   type DiscoverQuery,
@@ -24,14 +22,9 @@ import type { Clock } from '../clock.js';
 import { TOP, type Scope } from '../domain/change-scopes.js';
 import type { Decision } from '../domain/change.js';
 import { decideDeregistration } from '../domain/deregistration.js';
-import { findMissingLeaseFault, toLeaseError, type LeaseFault } from '../domain/lease-fault.js';
-import {
-  EXPIRED_AFTER_INTERVALS,
-  renewLease,
-  UNHEALTHY_AFTER_INTERVALS,
-  type Lease,
-} from '../domain/lease.js';
-import { findEnded, findPrimary } from '../domain/membrane-node.js';
+import { toLeaseError } from '../domain/lease-fault.js';
+import { EXPIRED_AFTER_INTERVALS, UNHEALTHY_AFTER_INTERVALS } from '../domain/lease.js';
+import { findPrimary } from '../domain/membrane-node.js';
 import { ListQuery as ListWalk, toEvent, type ListCursor } from '../domain/membrane-query.js';
 import {
   decideRegistration,
@@ -42,7 +35,7 @@ import type { StateView } from '../domain/state-view.js';
 import { absentError } from '../domain/tombstone.js';
 import { MAX_GROUP_BYTES, type CommandQueue, type CommandResult } from './command-queue.js';
 import { describeInstance } from './instance-description.js';
-import { readKnownBatch } from './known-leases.js';
+import { LeaseRenewal } from './lease-renewal.js';
 import { hashToken } from './lease-token.js';
 import { recordOf } from './membrane-records.js';
 import type { RegistryState } from './registry-state.js';
@@ -75,11 +68,13 @@ export class RegistryService {
   readonly #clock: Clock;
   readonly #tombstones: RegistryServiceOptions['tombstones'];
   readonly #heartbeatIntervalMs: number;
+  readonly #renewal: LeaseRenewal;
   readonly #parents = new TextPool();
   readonly #tokenHashes = new TextPool();
 
   constructor(options: RegistryServiceOptions) {
     this.#state = options.state;
+    this.#renewal = new LeaseRenewal(options.state);
     this.#queue = options.queue;
     this.#clock = options.clock;
     this.#tombstones = options.tombstones;
@@ -142,8 +137,7 @@ export class RegistryService {
    * @throws MembraneError `not_registered`, `superseded`, `lease_token_required` or `removed`.
    */
   heartbeat(heartbeat: Heartbeat): void {
-    const tokenHash = hashToken(heartbeat.lease_token);
-    const fault = this.#renew(heartbeat, tokenHash, this.#state.leaseNowMs());
+    const fault = this.#renewal.renew(heartbeat, hashToken(heartbeat.lease_token));
     if (fault !== undefined) throw toLeaseError(fault, heartbeat.id);
   }
 
@@ -152,25 +146,7 @@ export class RegistryService {
    * @throws MembraneError `invalid_request`, and then nothing was renewed.
    */
   heartbeatBatch(body: object): HeartbeatBatchAnswer {
-    const { leases } = this.#state;
-    const { batch, leases: known } = readKnownBatch(body, leases) ?? {
-      batch: validate(heartbeatBatchSchema, body, 'body'),
-      leases: [],
-    };
-    const nowMs = this.#state.leaseNowMs();
-    const batchHash = hashToken(batch.lease_token);
-    const failed: HeartbeatBatchAnswer['failed'] = [];
-    for (let index = 0; index < batch.heartbeats.length; index += 1) {
-      const heartbeat = batch.heartbeats[index];
-      const lease = known[index];
-      if (heartbeat === undefined) continue;
-      const code =
-        lease === undefined
-          ? this.#renew(heartbeat, hashToken(heartbeat.lease_token) ?? batchHash, nowMs)
-          : this.#renewKnown(lease, batchHash, heartbeat.incarnation, nowMs);
-      if (code !== undefined) failed.push({ index, id: heartbeat.id, code });
-    }
-    return { success: failed.length === 0, renewed: batch.heartbeats.length - failed.length, failed };
+    return this.#renewal.renewBatch(body);
   }
 
   /**
@@ -276,41 +252,9 @@ export class RegistryService {
     // A repeated registration changes nothing, but its sender is alive: known at once, lest the lease be ended by a
     // command behind this one.
     if (decision.kind === 'unchanged') {
-      this.#renew({ namespace, id, instance_id: instanceId }, tokenHash, this.#state.leaseNowMs());
+      this.#renewal.renew({ namespace, id, instance_id: instanceId }, tokenHash);
     }
     return decision;
-  }
-
-  #renew(heartbeat: Heartbeat, tokenHash: string | null, nowMs: number): LeaseFault | undefined {
-    const namespace = heartbeat.namespace ?? DEFAULT_NAMESPACE;
-    const instanceId = heartbeat.instance_id ?? DEFAULT_INSTANCE_ID;
-    const { id, incarnation } = heartbeat;
-    const lease = this.#state.leases.get(namespace, id, instanceId);
-    if (lease !== undefined) return this.#renewKnown(lease, tokenHash, incarnation, nowMs);
-    return this.#explainMissing(namespace, id, instanceId, tokenHash);
-  }
-
-  #renewKnown(
-    lease: Lease,
-    tokenHash: string | null,
-    incarnation: number | null | undefined,
-    nowMs: number,
-  ): LeaseFault | undefined {
-    const renewal = renewLease(lease, tokenHash, incarnation ?? undefined, nowMs);
-    if (renewal === 'renewed') return undefined;
-    const { namespace, id, instance } = lease;
-    if (renewal === 'not_registered') {
-      return this.#explainMissing(namespace, id, instance.instanceId, tokenHash);
-    }
-    if (renewal !== 'recovered') return renewal;
-    this.#state.recover(namespace, id, instance.instanceId);
-    return undefined;
-  }
-
-  #explainMissing(namespace: string, id: string, instanceId: string, tokenHash: string | null): LeaseFault {
-    if (tokenHash === null) return 'not_registered';
-    const ended = findEnded(this.#state.directory.node(namespace, id), instanceId);
-    return findMissingLeaseFault(ended, tokenHash);
   }
 
   #walk(query: ListQuery, metadata: ListFilterEntries): ListWalk {
